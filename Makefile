@@ -1,0 +1,28 @@
+# Everything a contributor types. Each target sets up what it needs; a second run is quick.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+STAMP := .venv/.synced
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+setup: $(STAMP)  ## make .venv with shardwright and its tools
+
+$(STAMP): pyproject.toml locks/dev.txt scripts/bootstrap
+	@scripts/bootstrap
+	@touch $(STAMP)
+
+check: $(STAMP)  ## format, lint, types, layers and unit tests: what every commit passes
+	@.venv/bin/ruff format --check src tests scripts
+	@.venv/bin/ruff check src tests scripts
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-logo
+	@$(PY) -m pytest tests/unit
+
+format: $(STAMP)  ## rewrite the code as ruff formats it
+	@.venv/bin/ruff format src tests scripts
+	@.venv/bin/ruff check --fix src tests scripts
+
+.PHONY: help setup check format

@@ -1,0 +1,1 @@
+"""Load by AIPerf and the verdict against the objective."""

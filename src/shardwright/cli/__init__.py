@@ -1,0 +1,1 @@
+"""Shell: parse the command line, call the rooms below, print. Adapters are wired in only here."""

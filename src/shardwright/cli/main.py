@@ -1,0 +1,75 @@
+"""The `shardwright` command: a table of lazily imported subcommands, and the one place errors end.
+
+A command's module is imported only when that command runs, so `--help` costs little more than
+Python itself. Each module in this package defines `command`, a click command.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from shardwright import __version__
+from shardwright.model.errors import ExitCode, ShardwrightError
+
+# name -> (module in this package, one line of help)
+COMMANDS: dict[str, tuple[str, str]] = {}
+
+
+class LazyGroup(click.Group):
+    """A click group that imports a subcommand's module when it is first needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name every command, in the order of the table."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"shardwright.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List commands from the table alone, without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="shardwright")
+def shardwright() -> None:
+    """Plan, rehearse, deploy and verify distributed LLM inference on Kubernetes."""
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with one of the documented codes."""
+    try:
+        code = shardwright.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        _leave("interrupted", ExitCode.INTERRUPTED)
+    except KeyboardInterrupt:
+        _leave("interrupted", ExitCode.INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(ExitCode.USAGE)
+    except ShardwrightError as error:
+        _leave(error.render(), error.exit_code)
+    except BrokenPipeError:
+        # the reader of our stdout went away (`shardwright plan | head`): not an error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitCode.DONE)
+    sys.exit(code if isinstance(code, int) else ExitCode.DONE)
+
+
+def _leave(message: str, code: ExitCode) -> NoReturn:
+    click.echo(message, err=True)
+    sys.exit(code)

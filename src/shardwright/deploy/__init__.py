@@ -1,0 +1,1 @@
+"""A launch plan applied to a cluster and watched until it serves."""

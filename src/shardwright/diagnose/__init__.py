@@ -1,0 +1,1 @@
+"""From evidence (logs, events, manifests) to ranked causes."""

@@ -1,0 +1,1 @@
+"""One value per engine: flags by version, memory rule, divisibility, commands, log patterns."""

@@ -1,0 +1,1 @@
+"""Frozen values, units, errors and ports that every other room speaks in."""

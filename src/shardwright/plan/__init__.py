@@ -1,0 +1,1 @@
+"""Fit, speed, cost and search: from a request to a plan that explains itself."""

@@ -1,0 +1,1 @@
+"""A launch plan as real engine processes on small hardware, and what that proves."""

@@ -1,0 +1,1 @@
+"""From a launch plan to Kubernetes objects and their text."""

@@ -1,0 +1,1 @@
+"""From a published config.json to exact parameters, per-rank split and KV bytes per token."""

@@ -1,0 +1,1 @@
+"""The user's file: loading with positions, strict validation, JSON Schema."""

@@ -1,0 +1,1 @@
+"""What was observed beside what was planned."""

@@ -1,0 +1,20 @@
+"""Every example in a docstring is true."""
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import shardwright
+
+MODULES = sorted(
+    m.name
+    for m in pkgutil.walk_packages(shardwright.__path__, "shardwright.")
+    if m.name != "shardwright.__main__"
+)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_examples(name):
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
