@@ -1,0 +1,417 @@
+"""The launch plan: who runs what, where and when. The one contract between thinking and doing.
+
+Nothing after it knows why, nothing before it knows where. Made by `shardwright.launch`; turned into
+processes by rehearse, into Kubernetes objects by render, and never altered except by `substitute`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from shardwright.model.request import Mechanism
+
+# --- text with symbols: what only the place of execution knows ---------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderHost:
+    """An address at which every member reaches member 0 of its group."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberHost:
+    """An address at which every member reaches the member of this index."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberIndex:
+    """The member's own index in its group, counted from 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSize:
+    """The number of members in the group."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAddress:
+    """The member's own IP address, unique in the group (a pod's status.podIP)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretValue:
+    """A key of a secret; allowed in environment variables only, never in an argument."""
+
+    secret: str
+    key: str
+
+
+Symbol = LeaderHost | MemberHost | MemberIndex | GroupSize | OwnAddress | SecretValue
+Text = tuple[str | Symbol, ...]
+"""Parts to be joined once every symbol is known."""
+
+
+def text(*parts: str | Symbol) -> Text:
+    """Write a text from its parts.
+
+    >>> text("--node-rank=", MemberIndex())
+    ('--node-rank=', MemberIndex())
+    """
+    return parts
+
+
+# --- how the members of a group find each other ------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ray:
+    """A Ray cluster: its head on member 0, one Ray node per member. port: the head's GCS."""
+
+    port: int
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TorchStore:
+    """torch.distributed's TCP store on member 0."""
+
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mpi:
+    """One MPI world, started from member 0 over ssh. port: sshd's; slots: ranks per member."""
+
+    port: int
+    slots: int
+    agent: str = "ssh"
+
+
+Rendezvous = Ray | TorchStore | Mpi | None
+
+# --- processes ---------------------------------------------------------------------------------
+
+
+class Per(Enum):
+    """How many of a process run on a member."""
+
+    MEMBER = "member"
+    RANK = "rank"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Port:
+    """A port a process listens on, and whether clients outside the group may use it."""
+
+    name: str
+    number: int
+    is_public: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpCheck:
+    """Healthy if GET path answers 2xx or 3xx."""
+
+    path: str
+    port: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TcpCheck:
+    """Healthy if the port accepts a connection."""
+
+    port: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecCheck:
+    """Healthy if the command exits 0."""
+
+    argv: tuple[Text, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """A check, every period_s; the verdict turns after failures misses in a row."""
+
+    check: HttpCheck | TcpCheck | ExecCheck
+    period_s: int
+    timeout_s: int
+    failures: int
+
+    @property
+    def budget_s(self) -> int:
+        """Seconds of failure that are tolerated.
+
+        >>> Probe(check=TcpCheck(port="http"), period_s=10, timeout_s=5, failures=6).budget_s
+        60
+        """
+        return self.period_s * self.failures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probes:
+    """Probes of a process; None where there is none, which is a decision, not an oversight."""
+
+    startup: Probe | None = None
+    readiness: Probe | None = None
+    liveness: Probe | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """A milestone of a start: done once a log line matches the pattern.
+
+    name: weights, load, compile, graphs, ready. budget_s: counted from the end of the one before.
+    """
+
+    name: str
+    pattern: str
+    budget_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvVar:
+    """One environment variable; why: a reason for people, shown by --explain."""
+
+    name: str
+    value: Text
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """One program of a member. after: names of processes on the same member that go first."""
+
+    name: str
+    argv: tuple[Text, ...]
+    env: tuple[EnvVar, ...] = ()
+    ports: tuple[Port, ...] = ()
+    after: tuple[str, ...] = ()
+    probes: Probes = Probes()
+    per: Per = Per.MEMBER
+    phases: tuple[Phase, ...] = ()
+
+
+# --- members -----------------------------------------------------------------------------------
+
+
+class Role(Enum):
+    """Member 0 leads: it holds the rendezvous and the HTTP server."""
+
+    LEADER = "leader"
+    WORKER = "worker"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rank:
+    """One engine worker and the GPU it holds. layers: first and last hidden layer, inclusive."""
+
+    index: int
+    tensor: int
+    pipeline: int
+    data: int = 0
+    expert: int = 0
+    local_device: int
+    layers: tuple[int, int]
+
+
+class VolumeKind(Enum):
+    """What stands behind a mount."""
+
+    CLAIM = "claim"
+    SHARED_MEMORY = "shared-memory"
+    SCRATCH = "scratch"
+    SECRET = "secret"  # noqa: S105  (a kind of volume)
+    CONFIG = "config"
+    HOST_PATH = "host-path"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """A volume at a path. source: name of the claim, secret or config; the path on the host."""
+
+    volume: str
+    kind: VolumeKind
+    path: str
+    source: str | None = None
+    is_read_only: bool = False
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One pod, or one set of processes on one host. Workers of a group differ by index only."""
+
+    role: Role
+    index: int
+    image: str
+    processes: tuple[Process, ...]
+    ranks: tuple[Rank, ...]
+    gpus: int
+    cpu_millis: int
+    memory_bytes: int
+    shm_bytes: int
+    extra_resources: tuple[tuple[str, int], ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    capabilities: tuple[str, ...] = ()
+    run_as_user: int | None = None
+
+
+# --- groups, tasks and the whole ---------------------------------------------------------------
+
+
+class Start(Enum):
+    """The order in which members start."""
+
+    TOGETHER = "together"
+    """Engines that meet at start: a worker must not wait for a leader that waits for it."""
+    LEADER_FIRST = "leader-first"
+
+
+class OnMemberLoss(Enum):
+    """What happens when one member is lost."""
+
+    RECREATE_GROUP = "recreate-group"
+    RESTART_MEMBER = "restart-member"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """The members that together hold one copy of the model."""
+
+    members: tuple[Member, ...]
+    rendezvous: Rendezvous
+    start: Start = Start.TOGETHER
+    on_member_loss: OnMemberLoss = OnMemberLoss.RECREATE_GROUP
+    gang: str = "none"
+    topology_domain: str | None = None
+
+
+class TaskKind(Enum):
+    """What a task does before or beside serving."""
+
+    DOWNLOAD = "download"
+    ENGINE_BUILD = "engine-build"
+    HARDWARE_CHECK = "hardware-check"
+    SHRINK_MODEL = "shrink-model"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A job that runs to completion. key: same key, same result, so it need not run again.
+
+    inputs and outputs are paths; done_marker is written last; blocks: serving waits for it.
+    """
+
+    kind: TaskKind
+    name: str
+    key: str
+    image: str
+    argv: tuple[Text, ...]
+    env: tuple[EnvVar, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    gpus: int = 0
+    cpu_millis: int = 1000
+    memory_bytes: int = 2 * 2**30
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    done_marker: str | None = None
+    deadline_s: int | None = None
+    blocks: bool = True
+
+
+class SecretOrigin(Enum):
+    """Who makes a secret."""
+
+    USER = "user"
+    GENERATED = "generated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretRef:
+    """A secret by name, with the keys that must be in it."""
+
+    name: str
+    keys: tuple[str, ...]
+    origin: SecretOrigin = SecretOrigin.USER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A port of member 0 that clients reach."""
+
+    name: str
+    process: str
+    port: str
+    health_path: str
+    api_key: SecretValue | None = None
+    route_host: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A persistent volume claim. is_ours: created with the endpoint, kept when it is deleted."""
+
+    name: str
+    is_ours: bool
+    access_mode: str
+    size_bytes: int
+    storage_class: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budgets:
+    """Every timer that matters, seconds, derived once; an inner one never outlasts its outer one.
+
+    startup_s is the whole way from container start to ready: load + compile + graphs + margin.
+    """
+
+    image_pull_s: int
+    download_s: int
+    rendezvous_s: int
+    load_s: int
+    compile_s: int
+    graphs_s: int
+    startup_s: int
+    engine_ready_s: int
+    distributed_timeout_s: int
+    drain_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """On which nodes, and by which queue."""
+
+    gpu_resource: str
+    gpu_product: str
+    node_selector: tuple[tuple[str, str], ...] = ()
+    tolerations: tuple[tuple[tuple[str, str], ...], ...] = ()
+    host_network: bool = False
+    queue: str | None = None
+    priority_class: str | None = None
+    pull_secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchPlan:
+    """Everything needed to start, reach and watch one endpoint."""
+
+    name: str
+    namespace: str
+    engine: str
+    engine_version: str
+    model: str
+    served_name: str
+    mechanism: Mechanism
+    group: Group
+    replicas: int
+    endpoints: tuple[Endpoint, ...]
+    budgets: Budgets
+    placement: Placement
+    tasks: tuple[Task, ...] = ()
+    secrets: tuple[SecretRef, ...] = ()
+    claims: tuple[Claim, ...] = ()
