@@ -48,13 +48,15 @@ class ShardwrightError(Exception):
     """Something the user can act on.
 
     code: stable, kebab-case, documented. what: what happened, one sentence. cause: why, if known.
-    remedy: something to type or change; if none is known, what to collect.
+    remedy: something to type or change; if none is known, what to collect. details: lines shown
+    as they are below `what`, when one error has several parts.
     """
 
     code: str
     what: str
     cause: str | None = None
     remedy: str | None = None
+    details: tuple[str, ...] = ()
     place: Place | None = None
     exit_code: ExitCode = ExitCode.FAILURE
     context: dict[str, str] = field(default_factory=dict)
@@ -76,6 +78,7 @@ class ShardwrightError(Exception):
         if self.place is not None:
             lines.append(f"where:  {self.place}")
         lines.append(f"what:   {self.what}")
+        lines += [f"        {line}" for line in self.details]
         if self.cause:
             lines.append(f"cause:  {self.cause}")
         if self.remedy:

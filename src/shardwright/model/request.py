@@ -194,6 +194,7 @@ class Request:
 
     name: str
     namespace: str
+    labels: tuple[tuple[str, str], ...]
     model: ModelRef
     engine: EngineRef
     cluster: ClusterRef
