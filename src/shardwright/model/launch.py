@@ -9,59 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from shardwright.model.process import EnvVar, Process
 from shardwright.model.request import Mechanism
-
-# --- text with symbols: what only the place of execution knows ---------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class LeaderHost:
-    """An address at which every member reaches member 0 of its group."""
-
-
-@dataclass(frozen=True, slots=True)
-class MemberHost:
-    """An address at which every member reaches the member of this index."""
-
-    index: int
-
-
-@dataclass(frozen=True, slots=True)
-class MemberIndex:
-    """The member's own index in its group, counted from 0."""
-
-
-@dataclass(frozen=True, slots=True)
-class GroupSize:
-    """The number of members in the group."""
-
-
-@dataclass(frozen=True, slots=True)
-class OwnAddress:
-    """The member's own IP address, unique in the group (a pod's status.podIP)."""
-
-
-@dataclass(frozen=True, slots=True)
-class SecretValue:
-    """A key of a secret; allowed in environment variables only, never in an argument."""
-
-    secret: str
-    key: str
-
-
-Symbol = LeaderHost | MemberHost | MemberIndex | GroupSize | OwnAddress | SecretValue
-Text = tuple[str | Symbol, ...]
-"""Parts to be joined once every symbol is known."""
-
-
-def text(*parts: str | Symbol) -> Text:
-    """Write a text from its parts.
-
-    >>> text("--node-rank=", MemberIndex())
-    ('--node-rank=', MemberIndex())
-    """
-    return parts
-
+from shardwright.model.text import SecretValue, Text
 
 # --- how the members of a group find each other ------------------------------------------------
 
@@ -91,110 +41,6 @@ class Mpi:
 
 
 Rendezvous = Ray | TorchStore | Mpi | None
-
-# --- processes ---------------------------------------------------------------------------------
-
-
-class Per(Enum):
-    """How many of a process run on a member."""
-
-    MEMBER = "member"
-    RANK = "rank"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Port:
-    """A port a process listens on, and whether clients outside the group may use it."""
-
-    name: str
-    number: int
-    is_public: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpCheck:
-    """Healthy if GET path answers 2xx or 3xx."""
-
-    path: str
-    port: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TcpCheck:
-    """Healthy if the port accepts a connection."""
-
-    port: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecCheck:
-    """Healthy if the command exits 0."""
-
-    argv: tuple[Text, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
-    """A check, every period_s; the verdict turns after failures misses in a row."""
-
-    check: HttpCheck | TcpCheck | ExecCheck
-    period_s: int
-    timeout_s: int
-    failures: int
-
-    @property
-    def budget_s(self) -> int:
-        """Seconds of failure that are tolerated.
-
-        >>> Probe(check=TcpCheck(port="http"), period_s=10, timeout_s=5, failures=6).budget_s
-        60
-        """
-        return self.period_s * self.failures
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probes:
-    """Probes of a process; None where there is none, which is a decision, not an oversight."""
-
-    startup: Probe | None = None
-    readiness: Probe | None = None
-    liveness: Probe | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Phase:
-    """A milestone of a start: done once a log line matches the pattern.
-
-    name: weights, load, compile, graphs, ready. budget_s: counted from the end of the one before.
-    """
-
-    name: str
-    pattern: str
-    budget_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvVar:
-    """One environment variable; why: a reason for people, shown by --explain."""
-
-    name: str
-    value: Text
-    why: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
-    """One program of a member. after: names of processes on the same member that go first."""
-
-    name: str
-    argv: tuple[Text, ...]
-    env: tuple[EnvVar, ...] = ()
-    ports: tuple[Port, ...] = ()
-    after: tuple[str, ...] = ()
-    probes: Probes = Probes()
-    per: Per = Per.MEMBER
-    phases: tuple[Phase, ...] = ()
-
 
 # --- members -----------------------------------------------------------------------------------
 
@@ -244,7 +90,10 @@ class Mount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One pod, or one set of processes on one host. Workers of a group differ by index only."""
+    """One pod, or one set of processes on one host. Workers of a group differ by index only.
+
+    memory_bytes: the limit, with shm_bytes in it, since a memory-backed /dev/shm counts against it.
+    """
 
     role: Role
     index: int
@@ -305,6 +154,8 @@ class Task:
     """A job that runs to completion. key: same key, same result, so it need not run again.
 
     inputs and outputs are paths; done_marker is written last; blocks: serving waits for it.
+    pods: how many run it together, each on a node of its own and finding the others by the symbols
+    of a group; gpus, cpu and memory are those of one pod.
     """
 
     kind: TaskKind
@@ -322,6 +173,7 @@ class Task:
     done_marker: str | None = None
     deadline_s: int | None = None
     blocks: bool = True
+    pods: int = 1
 
 
 class SecretOrigin(Enum):
@@ -338,6 +190,14 @@ class SecretRef:
     name: str
     keys: tuple[str, ...]
     origin: SecretOrigin = SecretOrigin.USER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigFiles:
+    """Small text files by name, mounted as a volume of kind CONFIG whose source is this name."""
+
+    name: str
+    files: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -415,3 +275,5 @@ class LaunchPlan:
     tasks: tuple[Task, ...] = ()
     secrets: tuple[SecretRef, ...] = ()
     claims: tuple[Claim, ...] = ()
+    configs: tuple[ConfigFiles, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
