@@ -1,0 +1,107 @@
+"""Published config.json files that ship with the package; provenance in data/models/index.csv.
+
+A model id outside this list is fetched by `shardwright.drive.hub`, or given as a path.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from shardwright.facts.aliases import canonical, folded, nearest
+from shardwright.facts.table import DATA
+from shardwright.model.errors import usage_error
+
+_TUNED = re.compile(r"-(instruct|chat|base|it|hf)(?=-|$)", re.IGNORECASE)
+"""Suffixes of fine-tunes: the same tensors as their base model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedConfig:
+    """A config.json and where it came from.
+
+    provenance: verbatim, inlined, dump, adapted or trimmed, as data/models/README.md defines them.
+    """
+
+    id: str
+    config: Mapping[str, Any]
+    provenance: str
+    source: str
+    note: str
+
+
+@cache
+def index() -> dict[str, dict[str, str]]:
+    """Return the rows of the index that have a config, by model id."""
+    with (DATA / "models" / "index.csv").open(newline="", encoding="utf-8") as file:
+        return {row["model_id"]: row for row in csv.DictReader(file) if row["file"]}
+
+
+def find(name: str) -> str | None:
+    """Return the bundled id a name stands for, in any case and by old organisation names.
+
+    A fine-tune that is not bundled stands for its base: the tensors are the same.
+
+    >>> find("meta-llama/llama-3.1-8b"), find("zhipuai/GLM-4.5"), find("nobody/nothing")
+    ('meta-llama/Llama-3.1-8B', 'zai-org/GLM-4.5', None)
+    >>> find("meta-llama/Llama-3.1-405B-Instruct")
+    'meta-llama/Llama-3.1-405B'
+    """
+    return _by_key().get(_key(name)) or _twins().get(_twin(name))
+
+
+def load(name: str) -> PublishedConfig:
+    """Return a bundled config; an unknown name is an error with the nearest known ones."""
+    found = find(name)
+    if found is None:
+        near = nearest(name, index())
+        hint = f"did you mean {', '.join(near)}? " if near else ""
+        raise usage_error(
+            "unknown-model",
+            f"no config.json for {name!r} ships with shardwright",
+            remedy=f"{hint}Otherwise give the path of its config.json (spec.model.configFile)",
+        )
+    row = index()[found]
+    raw = json.loads((DATA / "models" / row["file"]).read_text(encoding="utf-8"))
+    return PublishedConfig(
+        id=found,
+        config=raw,
+        provenance=row["config_provenance"],
+        source=row["config_source"],
+        note=row["note"],
+    )
+
+
+@cache
+def _by_key() -> dict[str, str]:
+    exact = {_key(name): name for name in index()}
+    by_name: dict[str, str] = {}
+    for name in index():
+        by_name.setdefault(folded(name.rpartition("/")[2]), name)
+    return by_name | exact
+
+
+@cache
+def _twins() -> dict[str, str]:
+    # the shortest name is the base model, and the first one stays
+    out: dict[str, str] = {}
+    for name in sorted(index(), key=lambda n: (len(n), n)):
+        out.setdefault(_twin(name), name)
+    return out
+
+
+def _twin(name: str) -> str:
+    return _key(_TUNED.sub("", name))
+
+
+def _key(name: str) -> str:
+    org, slash, rest = name.strip().strip("/").rpartition("/")
+    rest = rest.replace("Meta-Llama-3.1", "Llama-3.1")
+    if not slash:
+        return folded(rest)
+    return folded((canonical("model-org", org) or org) + "/" + rest)
