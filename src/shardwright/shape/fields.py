@@ -24,7 +24,7 @@ class Fields:
         """Whether the field is there and not null."""
         return self.raw.get(name) is not None
 
-    def get(self, *names: str) -> Any:  # noqa: ANN401 - published JSON, any type
+    def get(self, *names: str) -> Any:
         """Return the first field present and not null, or None."""
         for name in names:
             value = self.raw.get(name)
