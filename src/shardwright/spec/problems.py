@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args, get_origin
 
@@ -25,6 +26,13 @@ _HINTS = {
     r"^[A-Za-z_][A-Za-z0-9_]*$": "letters, digits and '_', not starting with a digit",
     r"^[^\x00-\x1f\x7f]*$": "one line of text without control characters",
 }
+
+_SYNONYMS = {
+    "tp": "tensor", "pp": "pipeline", "dp": "data", "ep": "expert",
+    "rwx": "ReadWriteMany", "rwo": "ReadWriteOnce", "rox": "ReadOnlyMany",
+    "leaderworkerset": "lws", "ray": "ray-statefulset", "raycluster": "kuberay",
+    "trtllm": "tensorrt-llm", "trt-llm": "tensorrt-llm", "ib": "infiniband",
+}  # fmt: skip
 
 
 def describe(error: ErrorDetails, source: Source, root: type[BaseModel]) -> str:
@@ -56,15 +64,20 @@ def _problem(error: ErrorDetails, path: Path, root: type[BaseModel]) -> str:
         return str(context["error"])
     if kind == "enum" or kind == "literal_error":
         return _not_one_of(error["input"], context["expected"])
-    return f"{_limit(kind, context)}, found {_show(error['input'])}"
+    limit = _limit(kind, context)
+    if path == ("spec", "parallelism"):
+        limit = "must be auto or a mapping"
+    found = _show(error["input"])
+    quoted = kind in ("int_type", "float_type") and _is_number(error["input"])
+    return f"{limit}, found {found}{' (remove the quotes)' if quoted else ''}"
 
 
 def _limit(kind: str, context: Mapping[str, Any]) -> str:
     limits = {
-        "greater_than": f"must be more than {context.get('gt')}",
-        "greater_than_equal": f"must be at least {context.get('ge')}",
-        "less_than": f"must be less than {context.get('lt')}",
-        "less_than_equal": f"must be at most {context.get('le')}",
+        "greater_than": f"must be more than {_number(context.get('gt'))}",
+        "greater_than_equal": f"must be at least {_number(context.get('ge'))}",
+        "less_than": f"must be less than {_number(context.get('lt'))}",
+        "less_than_equal": f"must be at most {_number(context.get('le'))}",
         "string_too_long": f"must be at most {context.get('max_length')} characters",
         "string_too_short": "must not be empty",
         "finite_number": "must be a finite number",
@@ -75,6 +88,10 @@ def _limit(kind: str, context: Mapping[str, Any]) -> str:
     if kind == "string_pattern_mismatch":
         return f"must be {_HINTS[str(context['pattern'])]}"
     return f"must be {_TYPES.get(kind.removesuffix('_type'), 'of another type')}"
+
+
+def _number(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _unknown_field(name: str, allowed: list[str]) -> str:
@@ -97,6 +114,9 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     'gpusPerNode'
     """
     by_lower = {name.lower(): name for name in known}
+    synonym = _SYNONYMS.get(word.lower())
+    if synonym in by_lower.values():
+        return synonym
     found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[found[0]] if found else None
 
@@ -115,6 +135,10 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and get_origin(annotation) is None:
         return annotation if issubclass(annotation, BaseModel) else None
     return next((m for m in map(_model_in, get_args(annotation)) if m is not None), None)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[1-9][0-9]*(\.[0-9]+)?", value) is not None
 
 
 def _show(value: Any) -> str:

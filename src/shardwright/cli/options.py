@@ -1,0 +1,47 @@
+"""Options and arguments that commands share, and how a spec file is read from disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from shardwright.model.errors import Place, ShardwrightError, usage_error
+
+output_option = click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Form of the result on stdout.",
+)
+
+spec_argument = click.argument("spec", metavar="SPEC.yaml", type=click.Path(path_type=Path))
+
+
+def read_text(path: Path) -> str:
+    """Read a user's text file. Raises ShardwrightError with what to do instead."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise _unreadable(path, "there is no such file", "check the path") from error
+    except IsADirectoryError as error:
+        raise _unreadable(path, "it is a directory", "name a file in it") from error
+    except UnicodeDecodeError as error:
+        raise _unreadable(path, "it is not UTF-8 text", "save it as UTF-8") from error
+    except OSError as error:
+        raise _unreadable(path, str(error.strerror), "check its permissions") from error
+
+
+def _unreadable(path: Path, what: str, remedy: str) -> ShardwrightError:
+    error = usage_error("file-not-readable", f"{path} cannot be read: {what}", remedy=remedy)
+    error.place = Place(file=str(path))
+    return error
+
+
+def print_json(value: Any) -> None:
+    """Print a result as JSON with sorted keys: same input, same bytes."""
+    click.echo(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False))

@@ -1,0 +1,65 @@
+"""What an engine is to everything else: one frozen value whose callables are plain functions.
+
+Capabilities are fields, so callers never ask for an engine's name. Each engine fills one value in
+its own file; `shardwright.engines` lists them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from shardwright.model.launch import Budgets, Rendezvous, Role
+from shardwright.model.layout import Layout
+from shardwright.model.plan import Plan
+from shardwright.model.process import Process
+from shardwright.model.request import Mechanism, Request
+from shardwright.model.shape import ModelShape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why an engine will not do something. code: kebab-case; reason: one sentence."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serve:
+    """All an engine needs to know to write the processes of one member."""
+
+    request: Request
+    plan: Plan
+    version: str
+    mechanism: Mechanism
+    rendezvous: Rendezvous
+    num_members: int
+    weights_path: str
+    budgets: Budgets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """One inference engine.
+
+    versions: known ones, newest first. image: the engine's own image of a version.
+    split_layers: (num_layers, pipeline_parallel) -> layers of each stage, as the engine cuts them.
+    refuse_layout: what forbids a layout for a model; empty if nothing does.
+    meet: how members find each other under a mechanism, or why the engine cannot run under it.
+    processes: what one member runs; a Ray worker runs nothing of its own.
+    shm_bytes: what the ranks of one member need of /dev/shm, by local ranks.
+    default_version, default_gpu_memory_utilization (by version): what holds if nothing is said.
+    """
+
+    name: str
+    versions: tuple[str, ...]
+    default_version: str
+    default_gpu_memory_utilization: Callable[[str], float]
+    image: Callable[[str], str]
+    split_layers: Callable[[int, int], tuple[int, ...]]
+    refuse_layout: Callable[[ModelShape, Layout], tuple[Refusal, ...]]
+    meet: Callable[[str, Mechanism, int], Rendezvous | Refusal]
+    processes: Callable[[Serve, Role], tuple[Process, ...]]
+    shm_bytes: Callable[[int, Rendezvous], int]
+    log_patterns: Mapping[str, str]

@@ -1,0 +1,280 @@
+"""vLLM: `vllm serve` on one node, over Ray, or Ray-free over several nodes.
+
+Facts are from the source of vllm 0.32.0 unless a line says otherwise.
+"""
+
+from __future__ import annotations
+
+from shardwright.engines.engine import Engine, Refusal, Serve
+from shardwright.engines.versions import is_at_least
+from shardwright.model.launch import Ray, Rendezvous, Role, TorchStore
+from shardwright.model.layout import Layout
+from shardwright.model.process import EnvVar, HttpCheck, Phase, Port, Probe, Probes, Process
+from shardwright.model.request import Mechanism
+from shardwright.model.shape import AttentionKind, ModelShape
+from shardwright.model.text import (
+    GroupSize,
+    LeaderHost,
+    MemberIndex,
+    OwnAddress,
+    SecretValue,
+    Text,
+    text,
+)
+from shardwright.model.units import GIB, MIB
+
+HTTP_PORT = 8000
+STORE_PORT = 29501  # vLLM's own default for --master-port
+RAY_PORT = 6379
+NNODES_SINCE = "0.11.1"  # first sampled version with --nnodes
+PATIENT_SINCE = "0.18.1"  # first sampled version with --distributed-timeout-seconds
+
+LOG_PATTERNS = {
+    "load": r"Starting to load model",
+    "weights": r"Model loading took|Loading (?:model )?weights took",
+    "kv-cache": r"KV cache size: [\d,]+ tokens|# (?:GPU|CPU) blocks:",
+    "compile": r"init engine \(profile, create kv cache, warmup model\) took",
+    "ready": r"Application startup complete",
+}
+
+
+def split_layers(num_layers: int, pipeline_parallel: int) -> tuple[int, ...]:
+    """Split hidden layers over stages as vLLM does; the last stage never gets an extra one.
+
+    Source: vllm/distributed/utils.py, get_pp_indices.
+
+    >>> split_layers(126, 4)
+    (31, 32, 32, 31)
+    """
+    parts = [num_layers // pipeline_parallel] * pipeline_parallel
+    for i in range(2, num_layers % pipeline_parallel + 2):
+        parts[-i] += 1
+    return tuple(parts)
+
+
+def refuse_layout(shape: ModelShape, layout: Layout) -> tuple[Refusal, ...]:
+    """List what in vLLM forbids a layout; source: vllm/config/model.py and parallel layers."""
+    tp, pp = layout.tensor_parallel, layout.pipeline_parallel
+    out = []
+    if shape.num_attention_heads % tp:
+        out.append(
+            Refusal(
+                code="heads-not-divisible",
+                reason=f"{shape.num_attention_heads} attention heads cannot be divided by TP={tp}",
+            )
+        )
+    kv = shape.num_kv_heads
+    has_kv_heads = any(layer.attention is not AttentionKind.MLA for layer in shape.layers)
+    if has_kv_heads and kv and max(kv, tp) % min(kv, tp):
+        out.append(
+            Refusal(
+                code="kv-heads-not-divisible",
+                reason=f"{kv} KV heads can neither be divided nor replicated evenly over TP={tp}",
+            )
+        )
+    if pp > shape.num_layers:
+        out.append(
+            Refusal(
+                code="more-stages-than-layers",
+                reason=f"{shape.num_layers} layers cannot fill PP={pp} stages",
+            )
+        )
+    return tuple(out)
+
+
+def meet(version: str, mechanism: Mechanism, num_members: int) -> Rendezvous | Refusal:
+    """Say how the members of a group find each other under a mechanism."""
+    if mechanism is Mechanism.MPI:
+        return Refusal(
+            code="engine-not-on-mechanism",
+            reason="vLLM has no MPI launcher; use lws, statefulset, ray-statefulset or kuberay",
+        )
+    if mechanism is Mechanism.DEPLOYMENT:
+        if num_members == 1:
+            return None
+        return Refusal(
+            code="deployment-is-one-node",
+            reason=f"a Deployment cannot hold a group of {num_members} members together; use lws",
+        )
+    if mechanism in (Mechanism.RAY_STATEFULSET, Mechanism.KUBERAY):
+        return Ray(port=RAY_PORT)
+    if is_at_least(version, NNODES_SINCE):
+        return TorchStore(port=STORE_PORT)
+    if mechanism is Mechanism.LWS:
+        return Ray(port=RAY_PORT)
+    return Refusal(
+        code="engine-needs-ray",
+        reason=f"vLLM {version} has no --nnodes (first in {NNODES_SINCE}); use ray-statefulset",
+    )
+
+
+def processes(serve: Serve, role: Role) -> tuple[Process, ...]:
+    """Write what one member runs. Under Ray only the leader runs vLLM; Ray starts the workers."""
+    if isinstance(serve.rendezvous, Ray) and role is Role.WORKER:
+        return ()
+    serves_http = role is Role.LEADER
+    ports = (Port(name="http", number=HTTP_PORT, is_public=True),) if serves_http else ()
+    if isinstance(serve.rendezvous, TorchStore) and serve.num_members > 1 and serves_http:
+        ports = (*ports, Port(name="store", number=serve.rendezvous.port))
+    return (
+        Process(
+            name="vllm",
+            argv=_argv(serve, role),
+            env=_env(serve),
+            ports=ports,
+            probes=_probes(serve) if serves_http else Probes(),
+            phases=_phases(serve, role),
+        ),
+    )
+
+
+def _argv(serve: Serve, role: Role) -> tuple[Text, ...]:
+    engine, layout = serve.request.engine, serve.plan.layout
+    argv = ["vllm", "serve", serve.weights_path, "--served-model-name", serve.request.model.id]
+    argv += ["--tensor-parallel-size", str(layout.tensor_parallel)]
+    argv += ["--pipeline-parallel-size", str(layout.pipeline_parallel)]
+    if layout.data_parallel > 1:
+        argv += ["--data-parallel-size", str(layout.data_parallel)]
+    if layout.expert_parallel > 1:
+        argv += ["--enable-expert-parallel"]
+    argv += ["--max-model-len", str(serve.plan.max_model_len)]
+    options = {
+        "--gpu-memory-utilization": engine.gpu_memory_utilization,
+        "--max-num-seqs": engine.max_num_seqs,
+        "--max-num-batched-tokens": engine.max_num_batched_tokens,
+        "--dtype": engine.dtype,
+        "--quantization": engine.quantization,
+        "--kv-cache-dtype": engine.kv_cache_dtype,
+    }
+    for flag, value in options.items():
+        if value is not None:
+            argv += [flag, str(value)]
+    if serve.request.model.trust_remote_code:
+        argv += ["--trust-remote-code"]
+    if is_at_least(serve.version, PATIENT_SINCE) and serve.plan.layout.gpus_per_replica > 1:
+        timeout = str(serve.budgets.distributed_timeout_s)
+        argv += ["--distributed-timeout-seconds", timeout]
+    out = [text(a) for a in argv] + _meeting_argv(serve, role)
+    if role is Role.LEADER:
+        out += [text("--host"), text("0.0.0.0"), text("--port"), text(str(HTTP_PORT))]  # noqa: S104
+    return (*out, *(text(a) for a in engine.extra_args))
+
+
+def _meeting_argv(serve: Serve, role: Role) -> list[Text]:
+    if isinstance(serve.rendezvous, Ray):
+        return [text("--distributed-executor-backend"), text("ray")]
+    if not isinstance(serve.rendezvous, TorchStore) or serve.num_members == 1:
+        return []
+    argv = [
+        text("--nnodes"),
+        text(GroupSize()),
+        text("--node-rank"),
+        text(MemberIndex()),
+        text("--master-addr"),
+        text(LeaderHost()),
+        text("--master-port"),
+        text(str(serve.rendezvous.port)),
+    ]
+    return argv if role is Role.LEADER else [*argv, text("--headless")]
+
+
+def _env(serve: Serve) -> tuple[EnvVar, ...]:
+    request, budgets = serve.request, serve.budgets
+    env = [
+        EnvVar(
+            name="VLLM_HOST_IP",
+            value=text(OwnAddress()),
+            why="must be unique per member and the address the rendezvous knows it by",
+        ),
+        EnvVar(
+            name="VLLM_ENGINE_READY_TIMEOUT_S",
+            value=text(str(budgets.engine_ready_s)),
+            why="600 s by default, shorter than the load of a large model",
+        ),
+        EnvVar(name="HF_HUB_OFFLINE", value=text("1"), why="weights come from the claim only"),
+        EnvVar(name="VLLM_NO_USAGE_STATS", value=text("1"), why="no call home"),
+    ]
+    if serve.num_members > 1:
+        env.append(
+            EnvVar(
+                name="NCCL_DEBUG",
+                value=text("INFO"),
+                why="the transport NCCL chose is read from the log and checked",
+            )
+        )
+    if request.cluster.network_interface:
+        interface = text(request.cluster.network_interface)
+        env.append(EnvVar(name="NCCL_SOCKET_IFNAME", value=interface))
+        env.append(EnvVar(name="GLOO_SOCKET_IFNAME", value=interface))
+    if request.access.api_key_secret:
+        env.append(
+            EnvVar(
+                name="VLLM_API_KEY",
+                value=text(SecretValue(request.access.api_key_secret, "api-key")),
+            )
+        )
+    users = [EnvVar(name=name, value=text(value)) for name, value in request.engine.env]
+    overridden = {e.name for e in users}
+    return (*(e for e in env if e.name not in overridden), *users)
+
+
+def _probes(serve: Serve) -> Probes:
+    health = HttpCheck(path="/health", port="http")
+    period_s = 10
+    return Probes(
+        startup=Probe(
+            check=health,
+            period_s=period_s,
+            timeout_s=5,
+            failures=-(-serve.budgets.startup_s // period_s),
+        ),
+        readiness=Probe(check=health, period_s=5, timeout_s=5, failures=3),
+        liveness=Probe(check=health, period_s=10, timeout_s=10, failures=6),
+    )
+
+
+def _phases(serve: Serve, role: Role) -> tuple[Phase, ...]:
+    b = serve.budgets
+    load = Phase(name="load", pattern=LOG_PATTERNS["load"], budget_s=b.rendezvous_s)
+    weights = Phase(name="weights", pattern=LOG_PATTERNS["weights"], budget_s=b.load_s)
+    if role is Role.WORKER:
+        return (load, weights)
+    return (
+        load,
+        weights,
+        Phase(name="kv-cache", pattern=LOG_PATTERNS["kv-cache"], budget_s=b.compile_s),
+        Phase(name="compile", pattern=LOG_PATTERNS["compile"], budget_s=b.graphs_s),
+        Phase(name="ready", pattern=LOG_PATTERNS["ready"], budget_s=60),
+    )
+
+
+def shm_bytes(local_ranks: int, rendezvous: Rendezvous) -> int:
+    """Shared memory one member needs, rounded up to whole GiB.
+
+    Rings of the message queues: one broadcast of 10 chunks x 16 MiB (VLLM_MQ_MAX_CHUNK_BYTES_MB),
+    one response queue per local rank of 10 x 24 MiB (shm_broadcast.py). NCCL, should it fall back
+    to shared memory: per rank 16 channels x 10 MiB of buffers (4 MiB simple, 5.6 MiB LL128,
+    0.5 MiB LL). Ray keeps its object store there as well; we size it to 1 GiB.
+
+    >>> shm_bytes(8, None) // GIB, shm_bytes(1, None) // GIB
+    (4, 1)
+    """
+    rings = 10 * 16 * MIB + local_ranks * 10 * 24 * MIB
+    nccl = local_ranks * 16 * 10 * MIB if local_ranks > 1 else 0
+    ray = GIB if isinstance(rendezvous, Ray) else 0
+    return -(-(rings + nccl + ray) // GIB) * GIB
+
+
+VLLM = Engine(
+    name="vllm",
+    versions=("0.33.0", "0.32.0", "0.28.0", "0.25.1", "0.20.2", "0.19.1", "0.11.1", "0.6.6"),
+    default_version="0.33.0",
+    default_gpu_memory_utilization=lambda v: 0.92 if is_at_least(v, "0.20.0") else 0.9,
+    image=lambda version: f"vllm/vllm-openai:v{version}",
+    split_layers=split_layers,
+    refuse_layout=refuse_layout,
+    meet=meet,
+    processes=processes,
+    shm_bytes=shm_bytes,
+    log_patterns=LOG_PATTERNS,
+)

@@ -1,0 +1,241 @@
+"""From a request and its plan to the launch plan. The entry point of this room."""
+
+from __future__ import annotations
+
+from shardwright.engines import Engine, Refusal, Serve, find_engine
+from shardwright.launch.budgets import derive_budgets
+from shardwright.launch.tasks import claim_name, download_task, hub_secrets
+from shardwright.model.errors import ExitCode, ShardwrightError
+from shardwright.model.launch import (
+    Claim,
+    Endpoint,
+    Group,
+    LaunchPlan,
+    Member,
+    Mount,
+    OnMemberLoss,
+    Placement,
+    Rank,
+    Rendezvous,
+    Role,
+    SecretRef,
+    VolumeKind,
+)
+from shardwright.model.plan import Plan
+from shardwright.model.request import Mechanism, Request
+from shardwright.model.shape import ModelShape
+from shardwright.model.text import SecretValue
+from shardwright.model.units import GIB
+
+MODELS_PATH = "/models"
+# Resident memory of one engine worker (CUDA context, pinned buffers, one shard in flight) and of
+# the API server; assumed, the rehearsal and the cluster report what was used.
+MEMORY_PER_RANK = 12 * GIB
+MEMORY_PER_MEMBER = 16 * GIB
+CPU_MILLIS_PER_RANK = 2000
+CPU_MILLIS_PER_MEMBER = 4000
+
+
+def build_launch_plan(request: Request, shape: ModelShape, plan: Plan) -> LaunchPlan:
+    """Decide who runs what. Raises ShardwrightError if the engine cannot use the mechanism."""
+    engine = find_engine(request.engine.name)
+    version = request.engine.version or engine.default_version
+    num_members = max(1, plan.num_nodes // plan.layout.replicas)
+    mechanism = request.launch or _default_mechanism(num_members)
+    rendezvous = _meet(engine, version, mechanism, num_members)
+    stored = checkpoint_bytes(shape)
+    serve = Serve(
+        request=request,
+        plan=plan,
+        version=version,
+        mechanism=mechanism,
+        rendezvous=rendezvous,
+        num_members=num_members,
+        weights_path=weights_path(request),
+        budgets=derive_budgets(
+            checkpoint_bytes=stored,
+            read_bytes_per_s=request.storage.read_bytes_per_s,
+            num_members=num_members,
+        ),
+    )
+    claim = _claim(request, num_members, stored)
+    image = image_of(request, engine, version)
+    return LaunchPlan(
+        name=request.name,
+        namespace=request.namespace,
+        engine=engine.name,
+        engine_version=version,
+        model=request.model.id,
+        served_name=request.model.id,
+        mechanism=mechanism,
+        group=Group(
+            members=_members(serve, engine, image, claim.name),
+            rendezvous=rendezvous,
+            on_member_loss=OnMemberLoss.RECREATE_GROUP,
+            gang=request.scheduling.gang,
+            topology_domain=request.cluster.topology_key,
+        ),
+        replicas=plan.layout.replicas,
+        endpoints=(_endpoint(request),),
+        budgets=serve.budgets,
+        placement=_placement(request),
+        tasks=(download_task(request, image, claim, serve.budgets, serve.weights_path),),
+        secrets=_secrets(request),
+        claims=(claim,),
+        labels=request.labels,
+    )
+
+
+def checkpoint_bytes(shape: ModelShape) -> int:
+    """Bytes of the stored weights, without scales."""
+    default = {"float32": 32}.get(shape.dtype, 16)
+    layers = (t for layer in (*shape.layers, *shape.mtp) for t in layer.tensors)
+    bits = sum(
+        t.num_elements * (t.bits or (t.scheme.weight_bits if t.scheme else default))
+        for t in (*shape.first, *shape.last, *shape.vision, *layers)
+    )
+    return bits // 8
+
+
+def weights_path(request: Request) -> str:
+    """Directory of the weights inside every member."""
+    return request.model.path or f"{MODELS_PATH}/{request.model.id}"
+
+
+def image_of(request: Request, engine: Engine, version: str) -> str:
+    """Image reference, through the mirror registry where the site has one."""
+    image = request.engine.image or engine.image(version)
+    registry = request.images.registry
+    return f"{registry}/{image}" if registry and not image.startswith(f"{registry}/") else image
+
+
+def _default_mechanism(num_members: int) -> Mechanism:
+    return Mechanism.LWS if num_members > 1 else Mechanism.DEPLOYMENT
+
+
+def _meet(engine: Engine, version: str, mechanism: Mechanism, num_members: int) -> Rendezvous:
+    meeting = engine.meet(version, mechanism, num_members)
+    if isinstance(meeting, Refusal):
+        raise ShardwrightError(
+            code=meeting.code,
+            what=f"{engine.name} {version} cannot be launched by {mechanism.value}",
+            cause=meeting.reason,
+            remedy="change spec.launch, or set it to auto",
+            exit_code=ExitCode.USAGE,
+        )
+    return meeting
+
+
+def _members(serve: Serve, engine: Engine, image: str, claim: str) -> tuple[Member, ...]:
+    ranks = place_ranks(serve.plan, serve.num_members)
+    shm = engine.shm_bytes(len(ranks[0]), serve.rendezvous)
+    cluster = serve.request.cluster
+    extra = ((cluster.rdma_resource, 1),) if cluster.rdma_resource else ()
+    needs_lock = cluster.rdma_resource and cluster.rdma_memlock == "capability"
+    mounts = (
+        Mount(
+            volume="models",
+            kind=VolumeKind.CLAIM,
+            path=MODELS_PATH,
+            source=claim,
+            is_read_only=True,
+        ),
+        Mount(volume="shm", kind=VolumeKind.SHARED_MEMORY, path="/dev/shm", size_bytes=shm),  # noqa: S108
+    )
+    return tuple(
+        Member(
+            role=Role.LEADER if index == 0 else Role.WORKER,
+            index=index,
+            image=image,
+            processes=engine.processes(serve, Role.LEADER if index == 0 else Role.WORKER),
+            ranks=local,
+            gpus=len(local),
+            cpu_millis=CPU_MILLIS_PER_MEMBER + CPU_MILLIS_PER_RANK * len(local),
+            memory_bytes=MEMORY_PER_MEMBER + MEMORY_PER_RANK * len(local) + shm,
+            shm_bytes=shm,
+            extra_resources=extra,
+            mounts=mounts,
+            capabilities=("IPC_LOCK",) if needs_lock else (),
+        )
+        for index, local in enumerate(ranks)
+    )
+
+
+def place_ranks(plan: Plan, num_members: int) -> tuple[tuple[Rank, ...], ...]:
+    """Deal ranks to members: tensor-parallel neighbours first, then stages, then data copies."""
+    layout = plan.layout
+    per_member = layout.gpus_per_replica // num_members
+    ranks = []
+    for index in range(layout.gpus_per_replica):
+        tensor = index % layout.tensor_parallel
+        pipeline = index // layout.tensor_parallel % layout.pipeline_parallel
+        data = index // (layout.tensor_parallel * layout.pipeline_parallel)
+        stage = plan.stages[pipeline]
+        ranks.append(
+            Rank(
+                index=index,
+                tensor=tensor,
+                pipeline=pipeline,
+                data=data,
+                expert=(data * layout.tensor_parallel + tensor) % layout.expert_parallel,
+                local_device=index % per_member,
+                layers=(stage.first_layer, stage.last_layer),
+            )
+        )
+    starts = range(0, layout.gpus_per_replica, per_member)
+    return tuple(tuple(ranks[i : i + per_member]) for i in starts)
+
+
+def _endpoint(request: Request) -> Endpoint:
+    secret = request.access.api_key_secret
+    return Endpoint(
+        name="http",
+        process=request.engine.name,
+        port="http",
+        health_path="/health",
+        api_key=SecretValue(secret, "api-key") if secret else None,
+        route_host=request.access.route_host,
+    )
+
+
+def _claim(request: Request, num_members: int, stored: int) -> Claim:
+    storage = request.storage
+    shared = num_members * (request.parallelism.replicas or 1) > 1
+    return Claim(
+        name=claim_name(request),
+        is_ours=storage.claim is None,
+        access_mode=storage.access_mode or ("ReadWriteMany" if shared else "ReadWriteOnce"),
+        size_bytes=storage.size_bytes or -(-stored * 12 // 10 // GIB) * GIB,
+        storage_class=storage.storage_class,
+    )
+
+
+def _placement(request: Request) -> Placement:
+    cluster = request.cluster
+    return Placement(
+        gpu_resource=cluster.gpu_resource,
+        gpu_product=cluster.gpu,
+        node_selector=cluster.node_selector,
+        tolerations=tuple(
+            tuple(
+                (name, value)
+                for name, value in (
+                    ("key", t.key),
+                    ("operator", t.operator),
+                    ("value", t.value),
+                    ("effect", t.effect),
+                )
+                if value is not None
+            )
+            for t in cluster.tolerations
+        ),
+        host_network=cluster.host_network,
+        queue=request.scheduling.queue,
+        priority_class=request.scheduling.priority_class,
+        pull_secrets=request.images.pull_secrets,
+    )
+
+
+def _secrets(request: Request) -> tuple[SecretRef, ...]:
+    key = request.access.api_key_secret
+    return (*((SecretRef(name=key, keys=("api-key",)),) if key else ()), *hub_secrets(request))

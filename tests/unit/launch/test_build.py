@@ -1,0 +1,125 @@
+"""From the examples to launch plans; expected values are read off the recipe by hand."""
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from shardwright import shape
+from shardwright.launch.build import build_launch_plan, checkpoint_bytes
+from shardwright.model.consistency import inconsistencies
+from shardwright.model.errors import ShardwrightError
+from shardwright.model.launch import Ray, Role, TorchStore
+from shardwright.model.request import Mechanism
+from shardwright.model.text import GroupSize, LeaderHost, MemberIndex, resolve
+from shardwright.plan.plan import make_plan
+from shardwright.spec.load import load
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+
+
+def launch(name, mechanism=None, **engine):
+    request = load((EXAMPLES / f"{name}.yaml").read_text(), name).request
+    if mechanism:
+        request = replace(request, launch=mechanism)
+    if engine:
+        request = replace(request, engine=replace(request.engine, **engine))
+    model = shape.load(request.model.id)
+    return build_launch_plan(request, model, make_plan(request, model))
+
+
+def argv(process):
+    return [resolve(words, lambda symbol: f"<{type(symbol).__name__}>") for words in process.argv]
+
+
+def test_405b_is_two_members_that_meet_at_the_leaders_store():
+    plan = launch("llama-3.1-405b")
+    assert plan.mechanism is Mechanism.LWS
+    assert plan.group.rendezvous == TorchStore(port=29501)
+    leader, worker = plan.group.members
+    assert (leader.role, worker.role) == (Role.LEADER, Role.WORKER)
+    # 126 layers in two stages of 63; ranks 0-7 hold stage 0 on the leader, 8-15 stage 1
+    assert [r.index for r in worker.ranks] == list(range(8, 16))
+    assert {r.layers for r in leader.ranks} == {(0, 62)}
+    assert {r.layers for r in worker.ranks} == {(63, 125)}
+    assert [r.tensor for r in worker.ranks] == list(range(8))
+
+
+def test_405b_leader_runs_vllm_serve_with_the_flags_of_the_recipe():
+    leader, worker = launch("llama-3.1-405b").group.members
+    words = argv(leader.processes[0])
+    assert words[:3] == ["vllm", "serve", "/models/meta-llama/Llama-3.1-405B-Instruct-FP8"]
+    pairs = dict(pairwise(words))
+    assert pairs["--tensor-parallel-size"] == "8"
+    assert pairs["--pipeline-parallel-size"] == "2"
+    assert pairs["--nnodes"] == f"<{GroupSize.__name__}>"
+    assert pairs["--node-rank"] == f"<{MemberIndex.__name__}>"
+    assert pairs["--master-addr"] == f"<{LeaderHost.__name__}>"
+    assert pairs["--port"] == "8000"
+    assert "--headless" not in words
+    assert argv(worker.processes[0])[-1] == "--headless"
+
+
+def test_over_ray_only_the_leader_runs_vllm():
+    plan = launch("llama-3.1-405b", Mechanism.RAY_STATEFULSET)
+    leader, worker = plan.group.members
+    assert plan.group.rendezvous == Ray(port=6379)
+    assert "--distributed-executor-backend" in argv(leader.processes[0])
+    assert worker.processes == ()
+
+
+def test_one_node_needs_no_rendezvous():
+    plan = launch("llama-3.1-70b")
+    assert plan.mechanism is Mechanism.DEPLOYMENT
+    assert plan.group.rendezvous is None
+    assert len(plan.group.members) == 1
+    assert "--nnodes" not in argv(plan.group.members[0].processes[0])
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in EXAMPLES.glob("*.yaml")))
+@pytest.mark.parametrize(
+    "mechanism",
+    [Mechanism.LWS, Mechanism.STATEFULSET, Mechanism.RAY_STATEFULSET, Mechanism.KUBERAY],
+)
+def test_every_launch_plan_keeps_its_promises(name, mechanism):
+    assert inconsistencies(launch(name, mechanism)) == ()
+
+
+def test_an_inner_timer_is_never_shorter_than_the_start_it_waits_for():
+    budgets = launch("llama-3.1-405b").budgets
+    assert budgets.engine_ready_s >= budgets.startup_s
+    assert budgets.distributed_timeout_s >= budgets.startup_s
+    leader = launch("llama-3.1-405b").group.members[0]
+    assert leader.processes[0].probes.startup.budget_s >= budgets.startup_s
+
+
+def test_checkpoint_bytes_of_llama_8b():
+    # 8,030,261,248 bf16 parameters, published
+    assert checkpoint_bytes(shape.load("meta-llama/Llama-3.1-8B")) == 2 * 8_030_261_248
+
+
+def test_users_environment_wins():
+    plan = launch("llama-3.1-405b", env=(("NCCL_DEBUG", "WARN"),))
+    values = [e.value for e in plan.group.members[0].processes[0].env if e.name == "NCCL_DEBUG"]
+    assert values == [("WARN",)]
+
+
+@pytest.mark.parametrize(
+    ("name", "mechanism", "engine", "code"),
+    [
+        ("llama-3.1-405b", Mechanism.MPI, {}, "engine-not-on-mechanism"),
+        ("llama-3.1-405b", Mechanism.DEPLOYMENT, {}, "deployment-is-one-node"),
+        ("llama-3.1-405b", Mechanism.STATEFULSET, {"version": "0.6.6"}, "engine-needs-ray"),
+    ],
+)
+def test_what_cannot_be_launched_says_why(name, mechanism, engine, code):
+    with pytest.raises(ShardwrightError) as caught:
+        launch(name, mechanism, **engine)
+    assert caught.value.code == code
+    assert caught.value.remedy
+
+
+def test_vllm_0_6_6_meets_over_ray_by_itself():
+    plan = launch("llama-3.1-405b", Mechanism.LWS, version="0.6.6")
+    assert plan.group.rendezvous == Ray(port=6379)
