@@ -17,7 +17,11 @@ from shardwright import __version__
 from shardwright.model.errors import ExitCode, ShardwrightError
 
 # name -> (module in this package, one line of help)
-COMMANDS: dict[str, tuple[str, str]] = {}
+COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("init", "Write a commented first spec."),
+    "plan": ("plan", "Decide the layout, and say why."),
+    "schema": ("schema", "Print the JSON Schema of a spec."),
+}
 
 
 class LazyGroup(click.Group):
@@ -53,7 +57,7 @@ def shardwright() -> None:
 def main() -> NoReturn:
     """Run the command line and exit with one of the documented codes."""
     try:
-        code = shardwright.main(standalone_mode=False)
+        code = shardwright.main(prog_name="shardwright", standalone_mode=False)
     except click.exceptions.Abort:
         _leave("interrupted", ExitCode.INTERRUPTED)
     except KeyboardInterrupt:

@@ -1,0 +1,55 @@
+"""From a spec file on disk to a request and the shape of its model: what most commands do first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shardwright.cli.options import read_text
+from shardwright.model.errors import ShardwrightError
+
+if TYPE_CHECKING:
+    from shardwright.model.request import Request
+    from shardwright.model.shape import ModelShape
+    from shardwright.spec.load import Loaded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """A spec whose model and GPU are known."""
+
+    loaded: Loaded
+    shape: ModelShape
+
+    @property
+    def request(self) -> Request:
+        """What the spec asks for."""
+        return self.loaded.request
+
+
+def resolve(path: Path) -> Resolved:
+    """Read a spec and find its model and GPU. Raises ShardwrightError naming the line."""
+    from shardwright.facts.gpus import gpu
+    from shardwright.spec.load import load
+
+    loaded = load(read_text(path), str(path))
+    try:
+        gpu(loaded.request.cluster.gpu)
+    except ShardwrightError as error:
+        error.place = loaded.place("cluster", "gpu")
+        raise
+    try:
+        shape = _shape(loaded.request, path.parent)
+    except ShardwrightError as error:
+        error.place = loaded.place("model")
+        raise
+    return Resolved(loaded=loaded, shape=shape)
+
+
+def _shape(request: Request, folder: Path) -> ModelShape:
+    from shardwright import shape
+
+    if request.model.config_file:
+        return shape.read_config(folder / request.model.config_file, request.model.id)
+    return shape.load(request.model.id)
