@@ -21,8 +21,11 @@ check: $(STAMP)  ## format, lint, types, layers and unit tests: what every commi
 	@.venv/bin/lint-imports --no-logo
 	@$(PY) -m pytest tests/unit
 
+test: check  ## everything above, then the real engine on the CPU
+	@if [ -d tests/rehearsal ]; then $(PY) -m pytest tests/rehearsal; fi
+
 format: $(STAMP)  ## rewrite the code as ruff formats it
 	@.venv/bin/ruff format src tests scripts
 	@.venv/bin/ruff check --fix src tests scripts
 
-.PHONY: help setup check format
+.PHONY: help setup check test format
