@@ -20,6 +20,7 @@ from shardwright.model.errors import ExitCode, ShardwrightError
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "Write a commented first spec."),
     "plan": ("plan", "Decide the layout, and say why."),
+    "verdict": ("verdict", "Judge a load test against the objective."),
     "schema": ("schema", "Print the JSON Schema of a spec."),
 }
 

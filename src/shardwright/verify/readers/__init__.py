@@ -1,0 +1,52 @@
+"""Result files of load tools, each read into a `Measured`; the tool is told by the file itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from shardwright.model.errors import ExitCode, Place, ShardwrightError
+from shardwright.model.measured import Measured
+from shardwright.verify.readers import aiperf, guidellm, vllm_bench
+
+Document = dict[str, Any]
+
+READERS: tuple[
+    tuple[Callable[[Document], bool], Callable[[Document, str | None], Measured]], ...
+] = (
+    (aiperf.recognise, aiperf.read),
+    (vllm_bench.recognise, vllm_bench.read),
+    (guidellm.recognise, guidellm.read),
+)
+
+
+def read_result(text: str, file: str, records: str | None = None) -> Measured:
+    """Read a result file; records: AIPerf's profile_export.jsonl beside it, if there is one.
+
+    Raises ShardwrightError if the file is of none of the tools, or is damaged.
+    """
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise _unreadable(file, f"it is not JSON: {error}") from error
+    if isinstance(document, dict):
+        for recognise, read in READERS:
+            if recognise(document):
+                try:
+                    return read(document, records)
+                except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+                    what = f"it is damaged or of an unknown version ({error!r})"
+                    raise _unreadable(file, what) from error
+    raise _unreadable(file, "it is of none of the tools we read")
+
+
+def _unreadable(file: str, what: str) -> ShardwrightError:
+    return ShardwrightError(
+        code="result-not-readable",
+        what=f"{file} is no load-test result: {what}",
+        remedy="pass profile_export_aiperf.json (AIPerf), profile_export_genai_perf.json, the "
+        "result of `vllm bench serve --save-result`, or guidellm's benchmarks.json",
+        place=Place(file=file),
+        exit_code=ExitCode.USAGE,
+    )

@@ -1,0 +1,72 @@
+"""A verdict in words for a terminal."""
+
+from __future__ import annotations
+
+from shardwright.model.measured import Measured
+from shardwright.verify.verdict import Outcome, Term, Verdict
+
+_NAMES = {"ttft": "time to first token", "itl": "time between tokens"}
+
+
+def verdict_text(measured: Measured, verdict: Verdict) -> str:
+    """Write the answer first, then each term with its bounds, then what was noticed."""
+    tool = f"{measured.tool} {measured.tool_version or ''}".strip()
+    out = [f"verdict: {verdict.outcome.value.upper()}"]
+    out += [f"  {reason}" for reason in verdict.reasons]
+    out.append("")
+    for term in verdict.terms:
+        out.append(_term(term))
+    total = measured.num_completed + measured.num_failed
+    out.append(
+        f"  requests             {total}, {measured.num_failed} failed ({verdict.error_rate:.1%})"
+    )
+    if verdict.goodput_share is not None and any(t.objective_s for t in verdict.terms):
+        out.append(
+            f"  goodput              {verdict.goodput_share:.1%} of requests met every objective"
+            + (f", {verdict.goodput_per_s:.2f}/s" if verdict.goodput_per_s else "")
+        )
+    if verdict.output_tokens_per_s is not None:
+        per_gpu = verdict.output_tokens_per_s_per_gpu
+        out.append(
+            f"  output               {verdict.output_tokens_per_s:.1f} tokens/s"
+            + (f", {per_gpu:.1f} per GPU" if per_gpu is not None else "")
+        )
+    if verdict.usd_per_million_output_tokens is not None:
+        cost = verdict.usd_per_million_output_tokens
+        out.append(f"  cost                 {cost:.2f} USD per million output tokens")
+    for message in measured.errors[:3]:
+        out.append(f"  error seen: {message}")
+    for finding in verdict.findings:
+        out.append(f"  {finding.severity.value}: {finding.what}")
+        if finding.remedy:
+            out.append(f"      {finding.remedy}")
+    out.append(f"  measured by {tool} over {measured.duration_s:.1f} s, {_load(measured)}")
+    return "\n".join(out) + "\n"
+
+
+def _load(measured: Measured) -> str:
+    if measured.concurrency:
+        return f"concurrency {measured.concurrency}"
+    if measured.requests_per_s:
+        return f"{measured.requests_per_s:g} requests/s"
+    return "load not recorded"
+
+
+def _term(term: Term) -> str:
+    if term.measured_s is None:
+        return f"  {_NAMES[term.name]:<20} not measured"
+    mark = {Outcome.PASS: "ok  ", Outcome.FAIL: "MISS", Outcome.INCONCLUSIVE: "?   ", None: "    "}
+    text = f"  {_NAMES[term.name]:<20} p{term.percentile:g} {_ms(term.measured_s)}"
+    if term.low_s is not None and term.high_s is not None:
+        text += f" ({_ms(term.low_s)} to {_ms(term.high_s)})"
+    if term.objective_s is not None:
+        text += f"  {mark[term.outcome]} objective {_ms(term.objective_s)}"
+    error = term.prediction_error
+    if term.predicted_s is not None and error is not None:
+        text += f"  predicted {_ms(term.predicted_s)} ({error:+.0%})"
+    return text.rstrip()
+
+
+def _ms(seconds: float) -> str:
+    milliseconds = seconds * 1e3
+    return f"{milliseconds:.0f} ms" if milliseconds >= 100 else f"{milliseconds:.1f} ms"

@@ -1,0 +1,122 @@
+"""Result files of real tools; expected values are recomputed here from the per-request lines."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from shardwright.model.errors import ShardwrightError
+from shardwright.verify.readers import read_result
+
+DATA = Path(__file__).parents[2] / "data" / "bench"
+
+
+def aiperf(name):
+    folder = DATA / f"aiperf-0.13.0-{name}"
+    summary = (folder / "profile_export_aiperf.json").read_text()
+    lines = (folder / "profile_export.jsonl").read_text()
+    records = [json.loads(line) for line in lines.splitlines()]
+    kept = [r for r in records if r["metadata"]["benchmark_phase"] == "profiling"]
+    return read_result(summary, "f", lines), [r for r in kept if not r.get("error")]
+
+
+@pytest.mark.parametrize("name", ["slow", "errors", "rate", "nostream"])
+def test_aiperf_summary_agrees_with_its_own_records(name):
+    measured, records = aiperf(name)
+    assert measured.num_completed == len(records) == len(measured.samples)
+    tokens = sum(r["metrics"]["output_sequence_length"]["value"] for r in records)
+    assert measured.output_tokens == tokens
+    latencies = [r["metrics"]["request_latency"]["value"] / 1e3 for r in records]
+    assert measured.latency.mean == pytest.approx(sum(latencies) / len(latencies))
+
+
+@pytest.mark.parametrize("name", ["slow", "errors", "rate"])
+def test_aiperf_first_token_and_inter_token_times(name):
+    measured, records = aiperf(name)
+    ttfts = [r["metrics"]["time_to_first_token"]["value"] / 1e3 for r in records]
+    assert measured.ttft.mean == pytest.approx(sum(ttfts) / len(ttfts))
+    # a request's mean time between tokens: (latency - ttft) / (tokens - 1)
+    for sample, record in zip(measured.samples, records, strict=True):
+        m = record["metrics"]
+        rest = m["request_latency"]["value"] - m["time_to_first_token"]["value"]
+        gap = rest / (m["output_sequence_length"]["value"] - 1) / 1e3
+        assert sample.itl_s == pytest.approx(gap, rel=0.01)
+
+
+def test_aiperf_load_warm_up_and_errors():
+    slow, _ = aiperf("slow")
+    assert (slow.tool, slow.tool_version, slow.model) == ("aiperf", "0.13.0", "m")
+    assert (slow.concurrency, slow.num_completed) == (4, 40)  # 4 warm-up requests do not count
+    rate, _ = aiperf("rate")
+    assert (rate.concurrency, rate.requests_per_s) == (None, 10.0)
+    errors, _ = aiperf("errors")
+    assert (errors.num_failed, errors.error_rate) == (4, 0.2)
+    assert errors.errors == ('{"error": "boom"}',)
+
+
+def test_without_streaming_there_is_no_first_token():
+    measured, _ = aiperf("nostream")
+    assert measured.ttft is None
+    assert measured.itl is None
+
+
+def test_genai_perf_is_read_with_a_warning():
+    block = {"unit": "ms", "avg": 80.0, "p50": 79.0, "p95": 99.0, "count": 100}
+    document = {
+        "request_throughput": {"unit": "requests/sec", "avg": 2.0},
+        "request_count": {"unit": "requests", "avg": 100.0},
+        "request_latency": {"unit": "ms", "avg": 900.0},
+        "time_to_first_token": block,
+        "inter_token_latency": block,
+        "output_sequence_length": {"unit": "tokens", "avg": 32.0},
+        "input_config": {"model": ["demo"], "perf_analyzer": {"stimulus": {"concurrency": 8}}},
+    }
+    measured = read_result(json.dumps(document), "profile_export_genai_perf.json")
+    assert (measured.tool, measured.concurrency, measured.model) == ("genai-perf", 8, "demo")
+    assert measured.duration_s == 50.0  # 100 requests at 2 a second
+    assert measured.output_tokens == 3200
+    assert measured.ttft.at(95) == pytest.approx(0.099)
+    assert [f.code for f in measured.findings] == ["genai-perf-definitions"]
+
+
+def test_vllm_bench_with_every_request():
+    measured = read_result((DATA / "vllm-bench-0.32.0.json").read_text(), "r.json")
+    raw = json.loads((DATA / "vllm-bench-0.32.0.json").read_text())
+    assert measured.num_completed == raw["completed"] == len(measured.samples)
+    assert measured.ttft.mean == pytest.approx(sum(raw["ttfts"]) / len(raw["ttfts"]))
+    tpots = [sum(g) / (n - 1) for g, n in zip(raw["itls"], raw["output_lens"], strict=True)]
+    assert measured.itl.mean == pytest.approx(sum(tpots) / len(tpots), rel=0.02)
+    assert measured.concurrency == raw["max_concurrency"]
+
+
+def test_guidellm_takes_the_last_benchmark_and_says_so():
+    def dist(mean, p95):
+        return {"successful": {"mean": mean, "count": 70, "total_sum": mean * 70,
+                               "percentiles": {"p50": mean, "p95": p95}}}  # fmt: skip
+
+    run = {
+        "duration": 10.0,
+        "metrics": {
+            "request_totals": {"successful": 70, "errored": 2, "incomplete": 1, "total": 73},
+            "time_to_first_token_ms": dist(50.0, 80.0),
+            "inter_token_latency_ms": dist(9.0, 11.0),
+            "request_latency": dist(1.0, 1.5),
+            "output_token_count": dist(64.0, 64.0),
+        },
+    }
+    measured = read_result(json.dumps({"benchmarks": [run, run]}), "benchmarks.json")
+    assert (measured.num_completed, measured.num_failed) == (70, 2)
+    assert measured.ttft.at(95) == pytest.approx(0.080)
+    assert measured.output_tokens == 4480
+    assert [f.code for f in measured.findings] == ["several-benchmarks"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "not json", "[]", "{}", "null", '{"request_latency": {}, "input_config": 3}',
+     '{"mean_ttft_ms": 1, "completed": "x"}', '{"benchmarks": [{"metrics": {}}]}'],
+)  # fmt: skip
+def test_any_other_file_is_a_clear_error(text):
+    with pytest.raises(ShardwrightError) as caught:
+        read_result(text, "r.json")
+    assert caught.value.code == "result-not-readable"
