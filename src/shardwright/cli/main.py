@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "Write a commented first spec."),
     "plan": ("plan", "Decide the layout, and say why."),
     "verdict": ("verdict", "Judge a load test against the objective."),
+    "render": ("render", "Write the Kubernetes manifests."),
     "schema": ("schema", "Print the JSON Schema of a spec."),
 }
 

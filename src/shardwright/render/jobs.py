@@ -1,0 +1,128 @@
+"""Jobs: what runs to completion before or beside serving."""
+
+from __future__ import annotations
+
+import shlex
+
+from shardwright.model.launch import LaunchPlan, Task
+from shardwright.model.text import Text
+from shardwright.model.units import format_quantity
+from shardwright.render.emit import Because, Object
+from shardwright.render.labels import labels_of, metadata
+from shardwright.render.names import object_name
+from shardwright.render.pod import container_security, cpu_quantity, pod_security, scheduling
+from shardwright.render.symbols import ALONE, Symbols
+from shardwright.render.volumes import volume, volume_mount
+
+RETRIES = 6  # Kubernetes' own default; a download resumes where it stopped
+
+
+def job(plan: LaunchPlan, task: Task) -> Object:
+    """Write the Job of a task. A Job cannot be changed, so its name carries the task's key."""
+    name = object_name("Job", f"{task.name}-{task.key[:10].lower()}")
+    several = task.pods > 1
+    symbols = _in_job(name, plan.namespace, task.pods) if several else ALONE
+    spec: Object = {
+        "backoffLimit": RETRIES,
+        "template": {
+            "metadata": {"labels": labels_of(plan, task.kind.value)},
+            "spec": _pod(plan, task, symbols, name if several else None),
+        },
+    }
+    if task.deadline_s:
+        spec["activeDeadlineSeconds"] = task.deadline_s
+    if several:
+        spec |= {"completionMode": "Indexed", "completions": task.pods, "parallelism": task.pods}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": metadata(plan, name, task.kind.value),
+        "spec": spec,
+    }
+
+
+def job_service(plan: LaunchPlan, task: Task) -> Object | None:
+    """Give the pods of a task that runs on several host names; None for a task of one pod."""
+    if task.pods == 1:
+        return None
+    name = object_name("Job", f"{task.name}-{task.key[:10].lower()}")
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata(plan, name, task.kind.value),
+        "spec": {
+            "clusterIP": "None",
+            "publishNotReadyAddresses": True,
+            "selector": {"batch.kubernetes.io/job-name": name},
+        },
+    }
+
+
+def _in_job(name: str, namespace: str, pods: int) -> Symbols:
+    host = f"{name}-{{index}}.{name}.{namespace}.svc"
+    return Symbols(
+        leader_host=host.format(index=0),
+        member_host=host,
+        member_index="$(JOB_COMPLETION_INDEX)",
+        group_size=str(pods),
+    )
+
+
+def _pod(plan: LaunchPlan, task: Task, symbols: Symbols, subdomain: str | None) -> Object:
+    out: Object = {
+        **scheduling(plan),
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": pod_security(None),
+        "restartPolicy": "Never" if subdomain else "OnFailure",
+        "containers": [_container(plan, task, symbols)],
+        "volumes": [volume(mount) for mount in task.mounts],
+    }
+    if subdomain:
+        out["subdomain"] = subdomain
+    if not task.gpus:
+        out.pop("nodeSelector", None)  # no GPU, so any node will do
+        out.pop("priorityClassName", None)
+    return out
+
+
+def _container(plan: LaunchPlan, task: Task, symbols: Symbols) -> Object:
+    devices = {plan.placement.gpu_resource: str(task.gpus)} if task.gpus else {}
+    memory = format_quantity(task.memory_bytes)
+    start = _command(task, symbols)
+    return {
+        "name": task.kind.value,
+        "image": task.image,
+        **start,
+        "env": symbols.env(task.env, start),
+        "resources": {
+            "requests": {"cpu": cpu_quantity(task.cpu_millis), "memory": memory, **devices},
+            "limits": {"memory": memory, **devices},
+        },
+        "securityContext": container_security(()),
+        "volumeMounts": [volume_mount(mount) for mount in task.mounts],
+    }
+
+
+def _command(task: Task, symbols: Symbols) -> Object:
+    """Run the task once per key: the marker, written last, holds the key."""
+    if task.done_marker is None:
+        return {"command": [symbols.word(words) for words in task.argv]}
+    marker, key = shlex.quote(task.done_marker), shlex.quote(task.key)
+    lines = [
+        "set -euo pipefail",
+        f'if grep -qxF {key} {marker} 2>/dev/null; then echo "already done"; exit 0; fi',
+        f"rm -f {marker}",
+        _words(task.argv, symbols),
+        f"echo {key} >{marker}",
+        "",
+    ]
+    script = "\n".join(lines).replace("$(", "$$(")
+    return {
+        "command": ["/bin/bash", "-c"],
+        "args": [Because(script, "done once per model and revision; resumes after a failure")],
+    }
+
+
+def _words(argv: tuple[Text, ...], symbols: Symbols) -> str:
+    return " ".join(symbols.shell(words) for words in argv)

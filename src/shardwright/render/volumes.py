@@ -1,0 +1,41 @@
+"""Volumes of a pod and where its container mounts them."""
+
+from __future__ import annotations
+
+from shardwright.model.launch import Mount, VolumeKind
+from shardwright.model.units import format_quantity
+from shardwright.render.emit import Because, Object
+
+
+def volume(mount: Mount) -> Object:
+    """Write the volume behind a mount."""
+    return {"name": mount.volume, **_source(mount)}
+
+
+def _source(mount: Mount) -> Object:
+    size = {} if mount.size_bytes is None else {"sizeLimit": format_quantity(mount.size_bytes)}
+    match mount.kind:
+        case VolumeKind.CLAIM:
+            claim: Object = {"claimName": mount.source}
+            if mount.is_read_only:
+                claim["readOnly"] = True
+            return {"persistentVolumeClaim": claim}
+        case VolumeKind.SHARED_MEMORY:
+            why = "the default of 64 MiB is too small for NCCL and the queues between ranks"
+            return {"emptyDir": Because({"medium": "Memory", **size}, why)}
+        case VolumeKind.SCRATCH:
+            return {"emptyDir": size}
+        case VolumeKind.SECRET:
+            return {"secret": {"secretName": mount.source, "defaultMode": 0o440}}
+        case VolumeKind.CONFIG:
+            return {"configMap": {"name": mount.source, "defaultMode": 0o555}}
+        case VolumeKind.HOST_PATH:
+            return {"hostPath": {"path": mount.source, "type": "DirectoryOrCreate"}}
+
+
+def volume_mount(mount: Mount) -> Object:
+    """Write where the container sees it."""
+    out: Object = {"name": mount.volume, "mountPath": mount.path}
+    if mount.is_read_only:
+        out["readOnly"] = True
+    return out
