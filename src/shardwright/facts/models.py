@@ -20,6 +20,13 @@ from shardwright.model.errors import usage_error
 _TUNED = re.compile(r"-(instruct|chat|base|it|hf)(?=-|$)", re.IGNORECASE)
 """Suffixes of fine-tunes: the same tensors as their base model."""
 
+_QUANTIZED = re.compile(
+    r"[-_.](nvfp4|mxfp4|fp8|fp8-dynamic|fp8-block|awq|awq-int4|gptq|gptq-int[48]|int[48]"
+    r"|quantized\.w\d+a\d+|w\d+a\d+)$",
+    re.IGNORECASE,
+)
+"""Suffixes of quantized checkpoints: the shape of the model they were made from."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedConfig:
@@ -45,14 +52,15 @@ def index() -> dict[str, dict[str, str]]:
 def find(name: str) -> str | None:
     """Return the bundled id a name stands for, in any case and by old organisation names.
 
-    A fine-tune that is not bundled stands for its base: the tensors are the same.
+    A fine-tune or a quantized checkpoint that is not bundled stands for its base: the shape is the
+    same, and whoever reads it takes the quantization from the name.
 
     >>> find("meta-llama/llama-3.1-8b"), find("zhipuai/GLM-4.5"), find("nobody/nothing")
     ('meta-llama/Llama-3.1-8B', 'zai-org/GLM-4.5', None)
     >>> find("meta-llama/Llama-3.1-405B-Instruct")
     'meta-llama/Llama-3.1-405B'
     """
-    return _by_key().get(_key(name)) or _twins().get(_twin(name))
+    return _by_key().get(_key(name)) or _twins().get(_twin(name)) or _twins().get(_source(name))
 
 
 def load(name: str) -> PublishedConfig:
@@ -97,6 +105,13 @@ def _twins() -> dict[str, str]:
 
 def _twin(name: str) -> str:
     return _key(_TUNED.sub("", name))
+
+
+def _source(name: str) -> str:
+    # a quantized copy is often published by others than the model: its bare name must do
+    bare = _TUNED.sub("", _QUANTIZED.sub("", name)).rpartition("/")[2]
+    bases = {_key(n.rpartition("/")[2]): _twin(n) for n in index() if not _QUANTIZED.search(n)}
+    return bases.get(_key(bare)) or bases.get(_key(f"{bare}-Instruct")) or ""
 
 
 def _key(name: str) -> str:

@@ -87,12 +87,16 @@ class Quantization:
 
     method: quant_method of config.json (fp8, awq, gptq, compressed-tensors, modelopt, mxfp4, ...).
     ignored: modules left unquantized, as published patterns. kv_cache_dtype: None if unstated.
+    routed_scheme: the experts' own, where it differs; is_routed_only: nothing else is quantized.
+    is_inferred: told by the model's name or asked of the engine, not by the file.
     """
 
     method: str
     scheme: WeightScheme
     ignored: tuple[str, ...] = ()
     kv_cache_dtype: str | None = None
+    routed_scheme: WeightScheme | None = None
+    is_routed_only: bool = False
     is_inferred: bool = False
 
 

@@ -28,6 +28,12 @@ def _granite_experts(f: Fields, hidden: int) -> Experts:
     return Experts(hidden=hidden, num=f.num("num_local_experts"), inner=f.num("intermediate_size"))
 
 
+GENERIC = Family(
+    moe=_plain_experts,
+    moe_extra=lambda f: shared_expert(f, has_gate=False),
+)
+"""What an unknown decoder is taken for: Llama's attention, experts where the file names some."""
+
 FAMILIES: dict[str, Family] = {
     "llama": Family(),
     "mistral": Family(),
@@ -159,5 +165,17 @@ FAMILIES: dict[str, Family] = {
         head_dim=64,
     ),
     "granitemoe": Family(is_tied=True, moe=_granite_experts),
-    "mimo": Family(attention=lambda f: _style(qkv_bias=f.flag("attention_bias", default=True))),
+    "qwen3_vl_text": Family(
+        attention=lambda f: _style(
+            qkv_bias=f.flag("attention_bias"), out_bias=f.flag("attention_bias"), qk_norm="head"
+        ),
+        head_dim=128,
+    ),
+    "qwen3_vl_moe_text": Family(
+        attention=lambda f: _style(
+            qkv_bias=f.flag("attention_bias"), out_bias=f.flag("attention_bias"), qk_norm="head"
+        ),
+        moe=_plain_experts,
+        head_dim=128,
+    ),
 }  # fmt: skip

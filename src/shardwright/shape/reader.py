@@ -13,13 +13,54 @@ from shardwright.facts import models
 from shardwright.model.errors import usage_error
 from shardwright.model.finding import Finding, Severity
 from shardwright.model.origin import Origin
-from shardwright.model.shape import ModelShape
+from shardwright.model.shape import ModelShape, Quantization, Tensor
+from shardwright.shape import quantization as quantizations
+from shardwright.shape.compressed import build_compressed
 from shardwright.shape.decoder import Decoder
-from shardwright.shape.families import FAMILIES
+from shardwright.shape.families import FAMILIES, GENERIC
 from shardwright.shape.fields import Fields
+from shardwright.shape.gemma4 import build_gemma4
+from shardwright.shape.hybrid import build_granite_hybrid, build_nemotron_h, build_qwen_hybrid
+from shardwright.shape.latent import build_latent
+from shardwright.shape.singular import (
+    build_falcon,
+    build_llama4,
+    build_mimo,
+    build_mimo_v2,
+    build_mllama,
+    build_nas,
+    build_phi3_small,
+    build_qwen1,
+    build_step,
+)
 from shardwright.shape.standard import build
+from shardwright.shape.vision import TOWERS
 
-BUILDERS: dict[str, Callable[[Fields], Decoder]] = {}
+BUILDERS: dict[str, Callable[[Fields], Decoder]] = {
+    "deepseek_v2": build_latent,
+    "deepseek_v3": build_latent,
+    "deepseek_v32": build_latent,
+    "kimi_k2": build_latent,
+    "glm_moe_dsa": build_latent,
+    "glm4_moe_lite": build_latent,
+    "qwen3_next": build_qwen_hybrid,
+    "qwen3_5_text": build_qwen_hybrid,
+    "qwen3_5_moe_text": build_qwen_hybrid,
+    "nemotron_h": build_nemotron_h,
+    "granitemoehybrid": build_granite_hybrid,
+    "falcon": build_falcon,
+    "qwen": build_qwen1,
+    "phi3small": build_phi3_small,
+    "mimo": build_mimo,
+    "step3p7": build_step,
+    "llama4_text": build_llama4,
+    "mllama_text_model": build_mllama,
+    "mimo_v2_flash": build_mimo_v2,
+    "nemotron-nas": build_nas,
+    "deepseek_v4": build_compressed,
+    "deepseek_ref": build_compressed,
+    "gemma4_text": build_gemma4,
+}
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "gemma3_text": {"vocab_size": 262208, "max_position_embeddings": 131072},
@@ -79,7 +120,7 @@ def _shape(raw: Mapping[str, Any], model_id: str) -> ModelShape:
     elif f.model_type in FAMILIES:
         decoder = build(f, FAMILIES[f.model_type])
     else:
-        decoder, origin = build(f, FAMILIES["llama"]), Origin.ASSUMED
+        decoder, origin = build(f, GENERIC), Origin.ASSUMED
         findings.append(
             Finding(
                 code="unknown-architecture",
@@ -90,13 +131,21 @@ def _shape(raw: Mapping[str, Any], model_id: str) -> ModelShape:
                 remedy="compare the weights with the engine's own `Model loading took` line",
             )
         )
+    layers, mtp = decoder.layers, decoder.mtp
+    quantization = quantizations.published(f)
+    if quantization is None and (quantization := quantizations.from_name(model_id)):
+        origin = Origin.ASSUMED
+        findings.append(_inferred(model_id, quantization))
+    if quantization:
+        layers = quantizations.quantized_layers(layers, quantization)
+        mtp = quantizations.quantized_layers(mtp, quantization, first=len(layers))
     architectures = raw.get("architectures") or f.raw.get("architectures") or [f.model_type]
     return ModelShape(
         id=model_id,
         architecture=str(architectures[0]),
         model_type=str(raw.get("model_type", f.model_type)),
         dtype=_dtype(raw, f),
-        num_layers=len(decoder.layers),
+        num_layers=len(layers),
         hidden_size=f.num("hidden_size", "n_embd", "d_model"),
         intermediate_size=decoder.intermediate_size,
         num_attention_heads=decoder.num_heads,
@@ -111,13 +160,15 @@ def _shape(raw: Mapping[str, Any], model_id: str) -> ModelShape:
             default=2048,
         ),
         tie_word_embeddings=decoder.is_tied,
-        layers=decoder.layers,
+        layers=layers,
         first=decoder.first,
         last=decoder.last,
-        mtp=decoder.mtp,
+        vision=_vision(raw, f),
+        mtp=mtp,
         moe=decoder.moe,
         mla=decoder.mla,
         sliding_window=f.get("sliding_window"),
+        quantization=quantization,
         rope_dims=decoder.rope_dims,
         origin=origin,
         findings=(*decoder.findings, *findings),
@@ -139,6 +190,26 @@ def _text_fields(raw: Mapping[str, Any]) -> Fields:
         )
     kind = str(raw.get("model_type", "?"))
     return Fields({**DEFAULTS.get(kind, {}), **raw}, kind, raw)
+
+
+def _inferred(model_id: str, quantization: Quantization) -> Finding:
+    return Finding(
+        code="quantization-from-name",
+        severity=Severity.WARNING,
+        what=f"{model_id}: its config.json names no quantization; {quantization.scheme.name} is "
+        "taken from the model's name",
+        why="some publishers keep it in hf_quant_config.json, which does not ship with us",
+        remedy="compare the weights with the engine's own `Model loading took` line",
+    )
+
+
+def _vision(raw: Mapping[str, Any], f: Fields) -> tuple[Tensor, ...]:
+    """Return the vision tower of a multimodal file; empty for a text model."""
+    kind = str(raw.get("model_type"))
+    part = raw.get("vision_config")
+    if kind not in TOWERS or (part is None and kind != "step3p7"):
+        return ()
+    return TOWERS[kind](Fields(part or {}, kind, raw), f.num("hidden_size"))
 
 
 def _dtype(raw: Mapping[str, Any], f: Fields) -> str:
