@@ -15,8 +15,8 @@ $(STAMP): pyproject.toml locks/dev.txt scripts/bootstrap
 	@touch $(STAMP)
 
 check: $(STAMP)  ## format, lint, types, layers and unit tests: what every commit passes
-	@.venv/bin/ruff format --check src tests scripts
-	@.venv/bin/ruff check src tests scripts
+	@.venv/bin/ruff format --check src tests scripts testbed
+	@.venv/bin/ruff check src tests scripts testbed
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports --no-logo
 	@$(PY) -m pytest tests/unit
@@ -24,8 +24,18 @@ check: $(STAMP)  ## format, lint, types, layers and unit tests: what every commi
 test: check  ## everything above, then the real engine on the CPU
 	@if [ -d tests/rehearsal ]; then $(PY) -m pytest tests/rehearsal; fi
 
-format: $(STAMP)  ## rewrite the code as ruff formats it
-	@.venv/bin/ruff format src tests scripts
-	@.venv/bin/ruff check --fix src tests scripts
+testbed:  ## bring up a real Kubernetes of two nodes on this machine (root, Debian, Go)
+	@python3 -m testbed up
 
-.PHONY: help setup check test format
+test-cluster: $(STAMP)  ## tests on a real API server: SHARDWRIGHT_TEST_KUBECONFIG, else the test bed
+	@if [ -z "$${SHARDWRIGHT_TEST_KUBECONFIG:-}" ]; then \
+	  python3 -m testbed up; \
+	  export SHARDWRIGHT_TEST_KUBECONFIG="$$(python3 -m testbed kubeconfig)"; \
+	fi; \
+	$(PY) -m pytest tests/cluster
+
+format: $(STAMP)  ## rewrite the code as ruff formats it
+	@.venv/bin/ruff format src tests scripts testbed
+	@.venv/bin/ruff check --fix src tests scripts testbed
+
+.PHONY: help setup check test testbed test-cluster format
