@@ -5,9 +5,9 @@ from __future__ import annotations
 from shardwright.model.launch import LaunchPlan, Start
 from shardwright.render.emit import Because, Object
 from shardwright.render.labels import metadata
+from shardwright.render.meeting import steps_after, steps_before
 from shardwright.render.names import object_name
 from shardwright.render.pod import Wiring, pod_template
-from shardwright.render.start import ray_steps
 from shardwright.render.symbols import Symbols
 
 API_VERSION = "leaderworkerset.x-k8s.io/v1"
@@ -30,7 +30,15 @@ def lws_objects(plan: LaunchPlan) -> list[Object]:
         fields=(("GROUP_INDEX", GROUP_INDEX),),
     )
     templates = [
-        pod_template(plan, m, Wiring(symbols=symbols, before=ray_steps(plan, m, symbols)))
+        pod_template(
+            plan,
+            m,
+            Wiring(
+                symbols=symbols,
+                before=steps_before(plan, m, symbols),
+                after=steps_after(plan, m, symbols),
+            ),
+        )
         for m in plan.group.members[:2]
     ]
     leader_worker: Object = {

@@ -9,6 +9,7 @@ from shardwright.model.request import Mechanism
 from shardwright.render.deployment import deployment_objects
 from shardwright.render.emit import Object, plain
 from shardwright.render.jobs import job, job_service
+from shardwright.render.kuberay import kuberay_objects
 from shardwright.render.lws import lws_objects
 from shardwright.render.services import network_policy, serving_service
 from shardwright.render.statefulset import statefulset_objects
@@ -19,6 +20,8 @@ MECHANISMS: dict[Mechanism, Callable[[LaunchPlan], list[Object]]] = {
     Mechanism.STATEFULSET: statefulset_objects,
     Mechanism.RAY_STATEFULSET: statefulset_objects,
     Mechanism.LWS: lws_objects,
+    Mechanism.KUBERAY: kuberay_objects,
+    Mechanism.MPI: statefulset_objects,
 }
 
 

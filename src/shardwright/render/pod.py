@@ -24,12 +24,13 @@ NODE_LOST_S = 30
 class Wiring:
     """What a mechanism adds to the pod of a member.
 
-    before: steps ahead of the member's own processes. group: the index of the group, where each
-    group has pods of its own template. probes: in place of the processes' own.
+    before, after: steps around the member's own processes. group: the index of the group, where
+    each group has pods of its own template. probes: in place of the processes' own.
     """
 
     symbols: Symbols
     before: tuple[Step, ...] = ()
+    after: tuple[Step, ...] = ()
     group: int | None = None
     probes: Probes | None = None
     mounts: tuple[Mount, ...] = ()
@@ -63,7 +64,7 @@ def _container(
     plan: LaunchPlan, member: Member, wiring: Wiring, mounts: tuple[Mount, ...]
 ) -> Object:
     ports = tuple(port for process in member.processes for port in process.ports)
-    start = start_fields(wiring.before, member, wiring.symbols)
+    start = start_fields(wiring.before, member, wiring.symbols, wiring.after)
     out: Object = {
         "name": plan.engine,
         "image": member.image,
@@ -72,7 +73,7 @@ def _container(
         "resources": _resources(plan, member),
         "securityContext": container_security(member.capabilities),
         "volumeMounts": [volume_mount(mount) for mount in mounts],
-        **probe_fields(wiring.probes or _own_probes(member), wiring.symbols),
+        **probe_fields(wiring.probes or own_probes(member), wiring.symbols),
     }
     if ports:
         out["ports"] = [container_port(port) for port in ports]
@@ -84,9 +85,10 @@ def container_port(port: Port) -> Object:
     return {"name": port.name, "containerPort": port.number, "protocol": "TCP"}
 
 
-def _own_probes(member: Member) -> Probes:
-    """Probes of the last process, the one the container is there for."""
-    return member.processes[-1].probes if member.processes else Probes()
+def own_probes(member: Member) -> Probes:
+    """Probes of the process the container is there for: the one with a readiness probe."""
+    ready = (p.probes for p in member.processes if p.probes.readiness is not None)
+    return next(ready, Probes())
 
 
 def _resources(plan: LaunchPlan, member: Member) -> Object:

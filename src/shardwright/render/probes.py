@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shardwright.model.process import ExecCheck, HttpCheck, Probe, Probes, TcpCheck
+from shardwright.model.text import Text
 from shardwright.render.emit import Because, Object
 from shardwright.render.symbols import Symbols
 
@@ -24,12 +25,17 @@ def _probe(probe: Probe, symbols: Symbols) -> Object:
         case TcpCheck(port=port):
             check = {"tcpSocket": {"port": port}}
         case ExecCheck(argv=argv):
-            # the kubelet expands nothing in a probe's command; the shell of the container does
-            shell = " ".join(symbols.shell(words) for words in argv)
-            check = {"exec": {"command": ["/bin/bash", "-c", shell]}}
+            check = {"exec": {"command": _command(argv, symbols)}}
     return {
         **check,
         "periodSeconds": probe.period_s,
         "timeoutSeconds": probe.timeout_s,
         "failureThreshold": Because(probe.failures, f"{probe.budget_s} s of failure are tolerated"),
     }
+
+
+def _command(argv: tuple[Text, ...], symbols: Symbols) -> list[str]:
+    """Write a probe's command; the kubelet expands nothing in it, so a shell in the pod does."""
+    if all(isinstance(word, str) for words in argv for word in words):
+        return [symbols.word(words).replace("$$(", "$(") for words in argv]
+    return ["/bin/bash", "-c", " ".join(symbols.shell(words) for words in argv)]

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from shardwright.model.launch import LaunchPlan, Member, Ray, Role
-from shardwright.model.process import EnvVar, Process, TcpCheck
+from shardwright.model.launch import LaunchPlan, Member
+from shardwright.model.process import EnvVar, Per, Process, TcpCheck
 from shardwright.model.text import SecretValue
 from shardwright.render.emit import Object
 from shardwright.render.script import Step, script
 from shardwright.render.symbols import Symbols
 
 
-def start_fields(steps: tuple[Step, ...], member: Member, symbols: Symbols) -> Object:
-    """Write command and args of a container that runs steps and then the member's processes."""
-    if not steps and len(member.processes) == 1:
-        return {"command": [symbols.word(words) for words in member.processes[0].argv]}
-    own = tuple(_step(process, symbols) for process in member.processes)
+def start_fields(
+    before: tuple[Step, ...], member: Member, symbols: Symbols, after: tuple[Step, ...] = ()
+) -> Object:
+    """Write command and args of a container: steps, the member's processes, further steps.
+
+    Processes per rank are not among them: the MPI world starts those.
+    """
+    processes = [process for process in member.processes if process.per is Per.MEMBER]
+    if not before and not after and len(processes) == 1:
+        return {"command": [symbols.word(words) for words in processes[0].argv]}
+    own = tuple(_step(process, symbols) for process in processes)
     # the script itself uses ${NAME} only; a $( in it is the user's own text, not the kubelet's
-    text = script((*steps, *own)).replace("$(", "$$(")
+    text = script((*before, *own, *after)).replace("$(", "$$(")
     return {"command": ["/bin/bash", "-c"], "args": [text]}
 
 
@@ -48,32 +54,3 @@ def _step(process: Process, symbols: Symbols) -> Step:
         opens=opens,
         patience_s=startup.budget_s if startup else 0,
     )
-
-
-def ray_steps(plan: LaunchPlan, member: Member, symbols: Symbols) -> tuple[Step, ...]:
-    """Start Ray on a member: the head on the leader, elsewhere a node that joins it.
-
-    A worker waits until the head answers, since `ray start` gives up early on a head that is not
-    there yet; neither starts on an image without Ray, which no recent vLLM image has.
-    """
-    ray = plan.group.rendezvous
-    if not isinstance(ray, Ray):
-        return ()
-    patience = plan.budgets.rendezvous_s
-    gpus = f"--num-gpus={member.gpus} --disable-usage-stats --block"
-    if member.role is Role.LEADER:
-        head = f'ray start --head --node-ip-address="${{POD_IP}}" --port={ray.port} {gpus}'
-        return (RAY_PRESENT, Step(command=head, stays=True, opens=ray.port, patience_s=patience))
-    host = symbols.shell_value(symbols.leader_host)
-    join = f'ray start --address={host}:{ray.port} --node-ip-address="${{POD_IP}}" {gpus}'
-    return (
-        RAY_PRESENT,
-        Step(command=join, stays=True, needs=(host, ray.port), patience_s=patience),
-    )
-
-
-RAY_PRESENT = Step(
-    command="command -v ray >/dev/null"
-    ' || { echo "this image has no Ray: take one that has, or a Ray-free launch" >&2; exit 1; }',
-    stays=False,
-)

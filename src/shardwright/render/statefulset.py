@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from shardwright.model.launch import LaunchPlan, Member
 from shardwright.render.emit import Because, Object
+from shardwright.render.guard import guard_config, guard_mount, guard_step, guarded
 from shardwright.render.labels import GROUP, ROLE, metadata, selector
+from shardwright.render.meeting import steps_after, steps_before
 from shardwright.render.names import object_name
-from shardwright.render.pod import Wiring, pod_template
+from shardwright.render.pod import Wiring, own_probes, pod_template
 from shardwright.render.services import group_service, group_service_name
-from shardwright.render.start import ray_steps
+from shardwright.render.storage import config_object
 from shardwright.render.symbols import Symbols
 
 POD_INDEX = "metadata.labels['apps.kubernetes.io/pod-index']"
@@ -21,7 +25,8 @@ def statefulset_objects(plan: LaunchPlan) -> list[Object]:
     index of its member. A group lives and dies together: see `guard`.
     """
     sets = [each for group in range(plan.replicas) for each in _group(plan, group)]
-    return [group_service(plan), *sets]
+    guard = [config_object(plan, guard_config(plan))] if len(plan.group.members) > 1 else []
+    return [*guard, group_service(plan), *sets]
 
 
 def _group(plan: LaunchPlan, group: int) -> list[Object]:
@@ -47,7 +52,17 @@ def _set(
     plan: LaunchPlan, name: str, members: list[Member], symbols: Symbols, group: int
 ) -> Object:
     member = members[0]
-    wiring = Wiring(symbols=symbols, before=ray_steps(plan, member, symbols), group=group)
+    before = steps_before(plan, member, symbols)
+    wiring = Wiring(
+        symbols=symbols, before=before, after=steps_after(plan, member, symbols), group=group
+    )
+    if len(plan.group.members) > 1:
+        wiring = replace(
+            wiring,
+            before=(guard_step(symbols), *before),
+            probes=guarded(own_probes(member)),
+            mounts=(guard_mount(plan),),
+        )
     spec: Object = {
         "replicas": len(members),
         "serviceName": group_service_name(plan),

@@ -1,0 +1,163 @@
+"""Keep the members of a group together: if one is lost, all of them start again.
+
+Runs beside the engine in every member of a group that no operator watches. Ranks cannot rejoin a
+running group, and an engine may answer its health check for minutes after it lost a rank.
+
+Every member has an id, new at each start of its container. A worker greets the leader every few
+seconds with its own id and that of the leader it first met (the generation it belongs to); the
+leader answers with its id. The group is broken for a worker when the leader's id changes or the
+leader stays silent, and for the leader when a worker of its own generation stays silent or comes
+back with another id. What broke it is written to a file, which a liveness probe looks for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+MAX_LINE = 1024
+ANSWER_S = 5
+
+
+class Roll:
+    """What the leader knows of its workers: ids and times in, what is broken out."""
+
+    def __init__(self, own_id: str, patience_s: float) -> None:
+        self.own_id = own_id
+        self.patience_s = patience_s
+        self.workers: dict[int, tuple[str, float]] = {}
+
+    def greet(self, index: int, worker_id: str, follows: str | None, now: float) -> str | None:
+        """Note a greeting. One of another generation comes from a worker about to start again."""
+        if follows != self.own_id:
+            return None
+        known = self.workers.get(index)
+        if known is not None and known[0] != worker_id:
+            return f"member {index} was restarted"
+        self.workers[index] = (worker_id, now)
+        return None
+
+    def silent(self, now: float) -> str | None:
+        """Name a worker that has not greeted for too long."""
+        for index, (_, seen) in sorted(self.workers.items()):
+            if now - seen > self.patience_s:
+                return f"member {index} has been silent for {now - seen:.0f} s"
+        return None
+
+
+class Follower:
+    """What a worker knows of its leader: ids and times in, what is broken out."""
+
+    def __init__(self, patience_s: float) -> None:
+        self.patience_s = patience_s
+        self.leader_id: str | None = None
+        self.seen: float | None = None
+
+    def heard(self, leader_id: str, now: float) -> str | None:
+        """Note an answer; the first one decides which generation this worker belongs to."""
+        if self.leader_id is None:
+            self.leader_id = leader_id
+        if leader_id != self.leader_id:
+            return "the leader was restarted"
+        self.seen = now
+        return None
+
+    def silent(self, now: float) -> str | None:
+        """Say that the leader has not answered for too long; before it first did, nothing."""
+        if self.seen is not None and now - self.seen > self.patience_s:
+            return f"the leader has been silent for {now - self.seen:.0f} s"
+        return None
+
+
+def lead(port: int, roll: Roll, period_s: float, report: Callable[[str], None]) -> None:
+    """Answer greetings and watch for silence, for ever."""
+    lock = threading.Lock()
+    server = socket.create_server(("", port), backlog=64)
+
+    def answer(connection: socket.socket) -> None:
+        with connection:
+            connection.settimeout(ANSWER_S)
+            try:
+                index, worker_id, follows = _read(connection)
+                connection.sendall(_line(roll.own_id))
+                with lock:
+                    broken = roll.greet(int(index), str(worker_id), follows, time.monotonic())
+            except (OSError, ValueError, TypeError):
+                return  # not a member
+        if broken:
+            report(broken)
+
+    def accept() -> None:
+        while True:
+            connection, _ = server.accept()
+            threading.Thread(target=answer, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    while True:
+        time.sleep(period_s)
+        with lock:
+            broken = roll.silent(time.monotonic())
+        if broken:
+            report(broken)
+
+
+def follow(
+    leader: tuple[str, int], index: int, follower: Follower, period_s: float,
+    report: Callable[[str], None],
+) -> None:  # fmt: skip
+    """Greet the leader and watch for silence, for ever."""
+    own_id = uuid.uuid4().hex
+    while True:
+        try:
+            with socket.create_connection(leader, timeout=ANSWER_S) as connection:
+                connection.sendall(_line([index, own_id, follower.leader_id]))
+                answer = _read(connection)
+            broken = follower.heard(str(answer), time.monotonic())
+        except (OSError, ValueError):
+            broken = follower.silent(time.monotonic())
+        if broken:
+            report(broken)
+        time.sleep(period_s)
+
+
+def _line(value: object) -> bytes:
+    return json.dumps(value).encode() + b"\n"
+
+
+def _read(connection: socket.socket) -> Any:
+    return json.loads(connection.makefile("rb").readline(MAX_LINE).decode())
+
+
+def main() -> None:
+    """Read the command line and keep watch."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--index", type=int, required=True)
+    parser.add_argument("--leader", required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--broken-file", type=Path, required=True)
+    parser.add_argument("--period-s", type=float, default=3)
+    parser.add_argument("--patience-s", type=float, default=30)
+    options = parser.parse_args()
+    options.broken_file.unlink(missing_ok=True)
+
+    def report(broken: str) -> None:
+        if not options.broken_file.exists():
+            print(f"shardwright: the group is broken: {broken}", flush=True)  # noqa: T201
+            options.broken_file.write_text(broken + "\n")
+
+    if options.index == 0:
+        lead(options.port, Roll(uuid.uuid4().hex, options.patience_s), options.period_s, report)
+    else:
+        leader = (options.leader, options.port)
+        follow(leader, options.index, Follower(options.patience_s), options.period_s, report)
+
+
+if __name__ == "__main__":
+    main()
