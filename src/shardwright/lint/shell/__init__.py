@@ -1,0 +1,1 @@
+"""Reading shell scripts without running them: enough to see which programs a container starts."""

@@ -1,0 +1,312 @@
+"""Words and operators to the commands a script would run, in order, with variables filled in.
+
+Values nobody can know before the pod runs (the pod's own name, a command's output) become symbols:
+the variable's name between two private-use characters, so that `name-0.$DOMAIN` keeps what is known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from shardwright.lint.shell.lexer import Lexer, Operator, Part, PartKind, Token, Word
+
+UNKNOWN_START, UNKNOWN_END = "\ue000", "\ue001"
+_MAX_VALUE = 20_000
+_MAX_COMMANDS = 2_000
+
+_ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\+?)=")
+_PARAMETER = re.compile(r"([A-Za-z_][A-Za-z0-9_]*|[0-9@*])(?:\[[@*]\])?(:?[-=+?])?(.*)", re.S)
+_CONDITION, _BRANCH, _LOOP = "condition", "branch", "loop"
+_FOR_HEAD, _CASE_HEAD, _PATTERN, _CASE_BODY = "for head", "case head", "pattern", "case body"
+_HEADS = {
+    "if": _CONDITION, "while": _CONDITION, "until": _CONDITION,
+    "for": _FOR_HEAD, "select": _FOR_HEAD, "case": _CASE_HEAD,
+}  # fmt: skip
+_OPTIONAL = frozenset({_BRANCH, _CASE_BODY})
+_CLOSERS = frozenset({"fi", "done", "esac"})
+_MIDDLE = frozenset({"then", "do", "else", "elif", "!", "{", "}", "time"})
+
+
+def unknown(name: str) -> str:
+    """Write a value that only the running pod knows."""
+    return f"{UNKNOWN_START}{name}{UNKNOWN_END}"
+
+
+def is_known(word: str) -> bool:
+    """True if nothing in the word waits for the running pod."""
+    return UNKNOWN_START not in word
+
+
+def shown(word: str) -> str:
+    """Write a word for people: unknown parts as `$NAME`."""
+    return word.replace(UNKNOWN_START, "$").replace(UNKNOWN_END, "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One program call. line: in the script, from 0.
+
+    is_conditional: in a branch, so it may not run. is_background: followed by `&`.
+    stdin: the here-document it reads, written_to: where its output goes.
+    """
+
+    argv: tuple[str, ...]
+    line: int
+    is_conditional: bool = False
+    is_background: bool = False
+    stdin: str | None = None
+    written_to: str | None = None
+    assignments: Mapping[str, str] = field(default_factory=dict)
+
+
+Value = str | tuple[str, ...]
+
+
+class _Reader:
+    """Walks the tokens of one script."""
+
+    def __init__(self, variables: Mapping[str, str], arguments: tuple[str, ...]) -> None:
+        self.variables: dict[str, Value] = dict(variables)
+        self.arguments = arguments
+        self.commands: list[Command] = []
+        self.blocks: list[str] = []
+        """What each open compound command is at: its condition, a branch, a loop's body."""
+        self.is_optional = False
+        self._reset()
+
+    def _reset(self) -> None:
+        self.words: list[str] = []
+        self.assigned: dict[str, str] = {}
+        self.start_line = 0
+        self.stdin: str | None = None
+        self.written_to: str | None = None
+        self.redirect: str | None = None
+        self.array: str | None = None
+        self.array_words: list[str] = []
+
+    def read(self, tokens: list[Token]) -> None:
+        for token in tokens:
+            if len(self.commands) >= _MAX_COMMANDS:
+                return
+            if isinstance(token, Operator):
+                self._operator(token)
+            else:
+                self._word(token)
+        self._end()
+
+    def _operator(self, token: Operator) -> None:
+        operator = token.text
+        if operator == "<<":
+            if self.words:
+                self.stdin = token.body
+            elif self.commands:  # the body follows the newline that ended its command
+                self._attach(token)
+            return
+        if operator.endswith((">", "<", "&", "|")) and operator not in {"&", "|", "&&", "||", "|&"}:
+            self.redirect = operator
+            return
+        if operator in {">>", "<<<", "&>>"}:
+            self.redirect = operator
+            return
+        if operator == "(" and self.array is not None:
+            return
+        if self.array is not None:
+            if operator == "\n":
+                return
+            self._close_array()
+            if operator == ")":
+                return
+        top = self.blocks[-1] if self.blocks else ""
+        if operator == ")" and top == _PATTERN:
+            self.blocks[-1] = _CASE_BODY
+            self._reset()
+            return
+        if operator == "(" and self.words:  # a function's definition
+            self._reset()
+            return
+        if operator.startswith(";;") and top == _CASE_BODY:
+            self._end()
+            self.blocks[-1] = _PATTERN
+            return
+        self._end(is_background=operator == "&")
+        self.is_optional = operator == "||"
+
+    def _attach(self, token: Operator) -> None:
+        for index in range(len(self.commands) - 1, -1, -1):
+            command = self.commands[index]
+            if command.line == token.line or index == len(self.commands) - 1:
+                self.commands[index] = Command(
+                    argv=command.argv,
+                    line=command.line,
+                    is_conditional=command.is_conditional,
+                    is_background=command.is_background,
+                    stdin=token.body,
+                    written_to=command.written_to,
+                    assignments=command.assignments,
+                )
+                return
+
+    def _word(self, token: Word) -> None:
+        if self.redirect is not None:
+            target = " ".join(self._expand(token))
+            if ">" in self.redirect:
+                self.written_to = target
+            elif self.redirect == "<<<":
+                self.stdin = target
+            self.redirect = None
+            return
+        if self.array is not None:
+            self.array_words.extend(self._expand(token))
+            return
+        literal = token.parts[0].text if len(token.parts) == 1 else ""
+        is_bare = len(token.parts) == 1 and not token.parts[0].is_quoted
+        if self.blocks and self.blocks[-1] == _CASE_HEAD:
+            if is_bare and literal == "in":
+                self.blocks[-1] = _PATTERN
+            return
+        if not self.words and is_bare and self._keyword(literal):
+            return
+        if not self.words and self._assignment(token):
+            return
+        if not self.words:
+            self.start_line = token.line
+        self.words.extend(self._expand(token))
+
+    def _keyword(self, word: str) -> bool:
+        """Take a reserved word that may begin a command; True if it was one."""
+        if word in _HEADS:
+            self.blocks.append(_HEADS[word])
+            self.is_optional = False
+            return True
+        if word in _CLOSERS:
+            if self.blocks:
+                self.blocks.pop()
+            return True
+        if word in {"then", "else", "elif"} and self.blocks:
+            self.blocks[-1] = _BRANCH
+        if word == "do" and self.blocks:
+            self.blocks[-1] = _LOOP
+        return word in _MIDDLE
+
+    def _assignment(self, token: Word) -> bool:
+        """Take `NAME=value`, `NAME+=value` and `NAME=(`; True if the word was one."""
+        first = token.parts[0] if token.parts else None
+        if first is None or first.kind is not PartKind.LITERAL or first.is_quoted:
+            return False
+        match = _ASSIGNMENT.match(first.text)
+        if match is None:
+            return False
+        name = match[1]
+        rest = first.text[match.end() :]
+        if not rest and len(token.parts) == 1:
+            self.array = name  # `NAME=(`, or an empty value: decided by the next token
+        parts = (Part(PartKind.LITERAL, rest, is_quoted=True), *token.parts[1:])
+        value = "".join(self._expand(Word(parts, token.line), splits=False))
+        before = self.variables.get(name, "") if match[2] else ""
+        if match[2] and self.array == name:
+            self.array_words = list(before) if isinstance(before, tuple) else [before]
+        self._assign(name, (" ".join(before) if isinstance(before, tuple) else before) + value)
+        return True
+
+    def _assign(self, name: str, value: str) -> None:
+        self.variables[name] = value[:_MAX_VALUE]
+        self.assigned[name] = value[:_MAX_VALUE]
+
+    def _close_array(self) -> None:
+        if self.array is not None and self.array_words:
+            self.variables[self.array] = tuple(self.array_words)
+        self.array, self.array_words = None, []
+
+    def _end(self, *, is_background: bool = False) -> None:
+        self._close_array()
+        words = self.words
+        if words and words[0] in {"export", "declare", "local", "readonly", "typeset"}:
+            for word in words[1:]:
+                name, equals, value = word.partition("=")
+                if equals:
+                    self._assign(name, value)
+        elif words[:2] == ["set", "--"]:
+            self.arguments = tuple(words[2:])
+        elif words and self.blocks and self.blocks[-1] == _FOR_HEAD:
+            self.variables[words[0]] = unknown(words[-1])
+            self.blocks[-1] = _LOOP
+        elif words:
+            self.commands.append(
+                Command(
+                    argv=tuple(words),
+                    line=self.start_line,
+                    is_conditional=self.is_optional or not _OPTIONAL.isdisjoint(self.blocks),
+                    is_background=is_background,
+                    stdin=self.stdin,
+                    written_to=self.written_to,
+                    assignments=self.assigned,
+                )
+            )
+        self._reset()
+
+    def _expand(self, token: Word, *, splits: bool = True) -> list[str]:
+        """Fill in variables; an unquoted value splits at blanks as the shell would."""
+        words: list[str] = [""]
+        for part in token.parts:
+            if part.kind is PartKind.LITERAL:
+                words[-1] += part.text
+                continue
+            value = self._value(part)
+            if isinstance(value, tuple):
+                words[-1] += value[0] if value else ""
+                words.extend(value[1:])
+            elif part.is_quoted or not splits:
+                words[-1] += value
+            else:
+                pieces = value.split()
+                words[-1] += pieces[0] if pieces else ""
+                words.extend(pieces[1:])
+        is_empty = words == [""] and not any(part.is_quoted for part in token.parts)
+        return [] if is_empty and splits else [word[:_MAX_VALUE] for word in words]
+
+    def _value(self, part: Part) -> Value:
+        if part.kind is PartKind.COMMAND:
+            return unknown(part.text.strip())
+        match = _PARAMETER.fullmatch(part.text)
+        if match is None:
+            return unknown(part.text)
+        name, operation, operand = match[1], match[2], match[3]
+        if name in {"@", "*"}:
+            return self.arguments[1:]
+        if name.isdigit():
+            index = int(name[:3])
+            return self.arguments[index] if index < len(self.arguments) else unknown(name)
+        value = self.variables.get(name)
+        if operation in {":-", "-", ":=", "="} and not value:
+            return "".join(_read_word(operand, self)) if value is None else operand
+        if operation in {":+", "+"}:
+            return "".join(_read_word(operand, self)) if value else ""
+        if value is None or (operand and operation is None):
+            return unknown(part.text if operation is None else name)
+        return value
+
+
+def _read_word(text: str, reader: _Reader) -> list[str]:
+    words: list[str] = []
+    if "$" not in text:
+        return [text.strip("\"'")]
+    for token in Lexer(text[:_MAX_VALUE]).tokens():
+        if isinstance(token, Word):
+            nested = "{" in text and text.count("${") > 4
+            words.extend([unknown(text)] if nested else reader._expand(token))
+    return [" ".join(words)]
+
+
+def read_script(
+    script: str, variables: Mapping[str, str], arguments: tuple[str, ...] = ()
+) -> tuple[Command, ...]:
+    """List the commands of a script. arguments: `$0` and the positional ones after it.
+
+    >>> [c.argv for c in read_script("A=8; vllm serve m -tp $A && exec echo", {})]
+    [('vllm', 'serve', 'm', '-tp', '8'), ('exec', 'echo')]
+    """
+    reader = _Reader(variables, arguments)
+    reader.read(list(Lexer(script).tokens()))
+    return tuple(reader.commands)

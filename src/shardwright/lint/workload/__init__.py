@@ -1,0 +1,1 @@
+"""A small typed view of the Kubernetes objects that run pods."""

@@ -1,0 +1,259 @@
+"""Containers: image, command, environment, resources, mounts and probes, as written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from shardwright.lint.objects import Path
+from shardwright.lint.reading import dig, integer, mapping, mappings, sequence, text
+from shardwright.model.units import parse_quantity
+
+GPU_RESOURCES = ("nvidia.com/gpu", "amd.com/gpu", "habana.ai/gaudi", "gpu.intel.com/i915")
+_MIG = re.compile(r"nvidia\.com/(?:mig-|gpu\.shared)")
+_RDMA = re.compile(r"(?:^|[./-])(?:rdma|ib|infiniband|roce|efa|hca|sriov|mlnx|mellanox)", re.I)
+_NAMELESS = frozenset({"cpu", "memory", "ephemeral-storage", "storage"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """An image reference split as registries do. repository has no tag and no digest."""
+
+    reference: str
+    repository: str
+    tag: str
+    digest: str
+
+    @property
+    def base(self) -> str:
+        """The last part of the repository: `vllm-openai`."""
+        return self.repository.rpartition("/")[2]
+
+
+def parse_image(reference: str) -> Image:
+    """Split an image reference.
+
+    >>> image = parse_image("registry.example:5000/vllm/vllm-openai:v0.9.1")
+    >>> image.repository, image.tag
+    ('registry.example:5000/vllm/vllm-openai', 'v0.9.1')
+    """
+    name, _, digest = reference.strip().partition("@")
+    head, colon, tail = name.rpartition(":")
+    has_tag = bool(colon) and "/" not in tail
+    return Image(
+        reference=reference,
+        repository=head if has_tag else name,
+        tag=tail if has_tag else "",
+        digest=digest,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvVar:
+    """value: None when it comes from elsewhere; source: `secretKeyRef`, `fieldRef`, ... or ""."""
+
+    name: str
+    value: str | None
+    source: str
+    source_field: str
+    """The fieldPath of a fieldRef, or the name of a Secret or ConfigMap."""
+    path: Path
+
+
+class ProbeKind(Enum):
+    """The three probes by their field names."""
+
+    STARTUP = "startupProbe"
+    READINESS = "readinessProbe"
+    LIVENESS = "livenessProbe"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """One probe with Kubernetes' defaults filled in; times in seconds."""
+
+    kind: ProbeKind
+    method: str
+    """`httpGet`, `tcpSocket`, `grpc`, `exec`, or "" when none is given."""
+    port: int | str | None
+    http_path: str
+    initial_delay_s: int
+    period_s: int
+    timeout_s: int
+    failures: int
+    path: Path
+
+    @property
+    def budget_s(self) -> int:
+        """Seconds from the container's start until this probe gives up."""
+        return self.initial_delay_s + self.period_s * self.failures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """Where a volume appears in the container."""
+
+    volume: str
+    mount_path: str
+    read_only: bool
+    sub_path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Container:
+    """One container of a pod template. path: from the object's root."""
+
+    name: str
+    image: Image
+    command: tuple[str, ...] | None
+    args: tuple[str, ...]
+    env: Mapping[str, EnvVar]
+    has_env_from: bool
+    limits: Mapping[str, str]
+    requests: Mapping[str, str]
+    mounts: tuple[Mount, ...]
+    ports: Mapping[str, int]
+    """Declared container ports; unnamed ones under their number."""
+    probes: Mapping[ProbeKind, Probe]
+    capabilities: frozenset[str]
+    is_privileged: bool
+    is_init: bool
+    path: Path
+    data: dict[str, object]
+
+    @property
+    def gpus(self) -> int:
+        """Whole GPUs the container asks for (0 when it asks for slices only)."""
+        return sum(integer(self.resource(name)) or 0 for name in GPU_RESOURCES)
+
+    @property
+    def has_gpu_slice(self) -> bool:
+        """True if it asks for MIG devices or shared GPUs."""
+        return any(_MIG.match(name) for name in (*self.limits, *self.requests))
+
+    @property
+    def rdma_resources(self) -> tuple[str, ...]:
+        """Extended resources that look like an RDMA device plugin's."""
+        names = {*self.limits, *self.requests} - _NAMELESS
+        return tuple(sorted(name for name in names if _RDMA.search(name)))
+
+    @property
+    def memory_limit_bytes(self) -> int | None:
+        """The memory limit; None when absent or unreadable."""
+        return parse_quantity(self.limits.get("memory", ""))
+
+    def resource(self, name: str) -> str:
+        """Read a limit, or else the request, of an extended resource."""
+        return self.limits.get(name) or self.requests.get(name, "")
+
+    def env_value(self, name: str) -> str | None:
+        """Read a variable's literal value; None when unset or from elsewhere."""
+        variable = self.env.get(name)
+        return variable.value if variable else None
+
+    def mount_at(self, directory: str) -> Mount | None:
+        """Find the mount that serves a directory: the longest one that contains it."""
+        wanted = directory.rstrip("/") + "/"
+        best: Mount | None = None
+        for mount in self.mounts:
+            prefix = mount.mount_path.rstrip("/") + "/"
+            if wanted.startswith(prefix) and (best is None or len(best.mount_path) < len(prefix)):
+                best = mount
+        return best
+
+
+def read_container(data: dict[str, object], path: Path, *, is_init: bool = False) -> Container:
+    """Read one entry of `containers`."""
+    resources = mapping(data.get("resources"))
+    security = mapping(data.get("securityContext"))
+    command = data.get("command")
+    return Container(
+        name=text(data.get("name")),
+        image=parse_image(text(data.get("image"))),
+        command=_words(command) if isinstance(command, list) and command else None,
+        args=_words(data.get("args")),
+        env=_env(data.get("env"), path),
+        has_env_from=bool(sequence(data.get("envFrom"))),
+        limits=_quantities(resources.get("limits")),
+        requests=_quantities(resources.get("requests")),
+        mounts=tuple(
+            Mount(
+                volume=text(mount.get("name")),
+                mount_path=text(mount.get("mountPath")) or "/",
+                read_only=mount.get("readOnly") is True,
+                sub_path=text(mount.get("subPath")),
+            )
+            for _, mount in mappings(data.get("volumeMounts"))
+        ),
+        ports=_ports(data.get("ports")),
+        probes=_probes(data, path),
+        capabilities=frozenset(
+            text(item).removeprefix("CAP_")
+            for item in sequence(dig(security, "capabilities", "add"))
+        ),
+        is_privileged=security.get("privileged") is True,
+        is_init=is_init,
+        path=path,
+        data=data,
+    )
+
+
+def _words(value: object) -> tuple[str, ...]:
+    return tuple(text(item) for item in value) if isinstance(value, list) else ()
+
+
+def _quantities(value: object) -> dict[str, str]:
+    return {str(name): text(amount) for name, amount in mapping(value).items()}
+
+
+def _env(value: object, path: Path) -> dict[str, EnvVar]:
+    found: dict[str, EnvVar] = {}
+    for index, item in mappings(value):
+        name = text(item.get("name"))
+        origin = mapping(item.get("valueFrom"))
+        source = next((str(key) for key in origin), "")
+        inner = mapping(origin.get(source)) if source else {}
+        has_value = "value" in item or not source
+        found[name] = EnvVar(
+            name=name,
+            value=text(item.get("value")) if has_value else None,
+            source=source,
+            source_field=text(inner.get("fieldPath")) or text(inner.get("name")),
+            path=(*path, "env", index),
+        )
+    return found
+
+
+def _ports(value: object) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for _, item in mappings(value):
+        number = integer(item.get("containerPort"))
+        if number is not None:
+            found[text(item.get("name")) or str(number)] = number
+    return found
+
+
+def _probes(data: dict[str, object], path: Path) -> dict[ProbeKind, Probe]:
+    found: dict[ProbeKind, Probe] = {}
+    for kind in ProbeKind:
+        probe = data.get(kind.value)
+        if not isinstance(probe, dict) or not probe:
+            continue
+        method = next((m for m in ("httpGet", "tcpSocket", "grpc", "exec") if m in probe), "")
+        inner = mapping(probe.get(method))
+        port = inner.get("port")
+        number = integer(port)
+        found[kind] = Probe(
+            kind=kind,
+            method=method,
+            port=number if number is not None else (port if isinstance(port, str) else None),
+            http_path=text(inner.get("path")),
+            initial_delay_s=integer(probe.get("initialDelaySeconds")) or 0,
+            period_s=integer(probe.get("periodSeconds")) or 10,
+            timeout_s=integer(probe.get("timeoutSeconds")) or 1,
+            failures=integer(probe.get("failureThreshold")) or 3,
+            path=(*path, kind.value),
+        )
+    return found
