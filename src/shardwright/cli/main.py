@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verdict": ("verdict", "Judge a load test against the objective."),
     "render": ("render", "Write the Kubernetes manifests."),
     "schema": ("schema", "Print the JSON Schema of a spec."),
+    "lint": ("lint", "Find what will fail in Kubernetes manifests."),
 }
 
 

@@ -71,7 +71,7 @@ class Document:
     duplicates: tuple[tuple[str, Mark], ...] = ()
 
 
-class BrokenYaml(Exception):
+class BrokenYamlError(Exception):
     """The text is no YAML. line counts from 1; None when libyaml cannot tell."""
 
     def __init__(self, problem: str, line: int | None) -> None:
@@ -80,7 +80,7 @@ class BrokenYaml(Exception):
         self.line = line
 
 
-def read_documents(text: str) -> tuple[list[Document], BrokenYaml | None]:
+def read_documents(text: str) -> tuple[list[Document], BrokenYamlError | None]:
     """Read every document up to the first that is broken, and say what broke it.
 
     >>> documents, broken = read_documents("a: {n: 1, flag: no}\\n---\\n- 'x'\\n")
@@ -99,8 +99,10 @@ def read_documents(text: str) -> tuple[list[Document], BrokenYaml | None]:
     except YAMLError as error:
         return documents, _explain(error, text)
     except UnicodeError:
-        return documents, BrokenYaml("the text has characters that are not valid Unicode", None)
-    except BrokenYaml as error:
+        return documents, BrokenYamlError(
+            "the text has characters that are not valid Unicode", None
+        )
+    except BrokenYamlError as error:
         return documents, error
 
 
@@ -163,16 +165,18 @@ class _Builder:
             self._add(frame.value, frame.spot)
         elif kind is AliasEvent:
             if event.anchor not in self.anchors:
-                raise BrokenYaml(f"alias *{event.anchor} has no anchor", event.start_mark.line + 1)
+                raise BrokenYamlError(
+                    f"alias *{event.anchor} has no anchor", event.start_mark.line + 1
+                )
             self._add(*self.anchors[event.anchor])
 
     def _open(self, event: Any, *, is_mapping: bool) -> None:
         line = event.start_mark.line + 1
         if len(self.frames) >= MAX_DEPTH:
-            raise BrokenYaml(f"nested deeper than {MAX_DEPTH} levels", line)
+            raise BrokenYamlError(f"nested deeper than {MAX_DEPTH} levels", line)
         frame = self.frames[-1] if self.frames else None
         if frame is not None and frame.spot.keys is not None and frame.key is None:
-            raise BrokenYaml(
+            raise BrokenYamlError(
                 "a mapping or list stands where a key must be"
                 " (an unrendered template, `{{ ... }}`, reads like this)",
                 line,
@@ -192,7 +196,7 @@ class _Builder:
         frame = self.frames[-1]
         frame.spot.size += spot.size
         if frame.spot.size > MAX_ALIASED_NODES:
-            raise BrokenYaml("aliases multiply to an enormous document", spot.start.line + 1)
+            raise BrokenYamlError("aliases multiply to an enormous document", spot.start.line + 1)
         if frame.spot.items is not None:
             frame.value.append(value)
             frame.spot.items.append(spot)
@@ -232,11 +236,11 @@ def plain_value(raw: str) -> str | int | float | bool | None:
     return raw
 
 
-def _explain(error: YAMLError, text: str) -> BrokenYaml:
+def _explain(error: YAMLError, text: str) -> BrokenYamlError:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     line = mark.line + 1 if mark is not None else None
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "no YAML"
     context = getattr(error, "context", None)
     if "{{" in text:
         problem = f"{problem}; it looks like an unrendered template: run `helm template` first"
-    return BrokenYaml(f"{problem} ({context})" if context else str(problem), line)
+    return BrokenYamlError(f"{problem} ({context})" if context else str(problem), line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from shardwright.lint.documents import BrokenYaml, Document, Spot, read_documents
+from shardwright.lint.documents import BrokenYamlError, Document, Spot, read_documents
 
 Path = tuple[str | int, ...]
 """The way to a field: mapping keys and list indices from the object's root."""
@@ -86,14 +86,14 @@ class Loaded:
     """What was read from the files: objects, and the files that are broken with the reason."""
 
     objects: tuple[KubeObject, ...] = ()
-    broken: tuple[tuple[str, BrokenYaml], ...] = ()
+    broken: tuple[tuple[str, BrokenYamlError], ...] = ()
     texts: dict[str, str] = field(default_factory=dict)
 
 
 def load(sources: tuple[SourceFile, ...]) -> Loaded:
     """Read the objects of many files; documents that are no Kubernetes objects are passed over."""
     objects: list[KubeObject] = []
-    broken: list[tuple[str, BrokenYaml]] = []
+    broken: list[tuple[str, BrokenYamlError]] = []
     for source in sources:
         documents, problem = read_documents(source.text)
         if problem is not None:

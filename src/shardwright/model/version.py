@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_VERSION = re.compile(r"v?(\d{1,6}(?:\.\d{1,6}){1,3})(?:\.?(rc|post|dev|a|b)(\d{1,6})?)?(?:[-+].*)?")
+_VERSION = re.compile(
+    r"v?(\d{1,6}(?:\.\d{1,6}){1,3})(?:\.?(rc|post|dev|a|b)(\d{1,6})?)?(?:[-+].*)?"
+)
 _BEFORE_RELEASE = {"dev": -4, "a": -3, "b": -2, "rc": -1}
 
 

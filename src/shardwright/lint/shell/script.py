@@ -1,11 +1,12 @@
 """Words and operators to the commands a script would run, in order, with variables filled in.
 
-Values nobody can know before the pod runs (the pod's own name, a command's output) become symbols:
-the variable's name between two private-use characters, so that `name-0.$DOMAIN` keeps what is known.
+Values nobody can know before the pod runs (its own name, a command's output) become symbols: the
+variable's name between two private-use characters, so that `name-0.$DOMAIN` keeps what is known.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,13 +18,14 @@ _MAX_VALUE = 20_000
 _MAX_COMMANDS = 2_000
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\+?)=")
-_PARAMETER = re.compile(r"([A-Za-z_][A-Za-z0-9_]*|[0-9@*])(?:\[[@*]\])?(:?[-=+?])?(.*)", re.S)
+_PARAMETER = re.compile(r"([A-Za-z_][A-Za-z0-9_]*|[0-9@*])(?:\[[@*]\])?(:?[-=+?])?(.*)", re.DOTALL)
 _CONDITION, _BRANCH, _LOOP = "condition", "branch", "loop"
 _FOR_HEAD, _CASE_HEAD, _PATTERN, _CASE_BODY = "for head", "case head", "pattern", "case body"
 _HEADS = {
     "if": _CONDITION, "while": _CONDITION, "until": _CONDITION,
     "for": _FOR_HEAD, "select": _FOR_HEAD, "case": _CASE_HEAD,
 }  # fmt: skip
+_REDIRECTIONS = frozenset({"<", ">", ">>", ">&", "<&", "<>", ">|", "&>", "&>>", "<<<"})
 _OPTIONAL = frozenset({_BRANCH, _CASE_BODY})
 _CLOSERS = frozenset({"fi", "done", "esac"})
 _MIDDLE = frozenset({"then", "do", "else", "elif", "!", "{", "}", "time"})
@@ -85,6 +87,7 @@ class _Reader:
         self.redirect: str | None = None
         self.array: str | None = None
         self.array_words: list[str] = []
+        self.is_in_array = False
 
     def read(self, tokens: list[Token]) -> None:
         for token in tokens:
@@ -99,54 +102,40 @@ class _Reader:
     def _operator(self, token: Operator) -> None:
         operator = token.text
         if operator == "<<":
-            if self.words:
-                self.stdin = token.body
-            elif self.commands:  # the body follows the newline that ended its command
-                self._attach(token)
-            return
-        if operator.endswith((">", "<", "&", "|")) and operator not in {"&", "|", "&&", "||", "|&"}:
+            self._here_document(token)
+        elif operator in _REDIRECTIONS:
             self.redirect = operator
-            return
-        if operator in {">>", "<<<", "&>>"}:
-            self.redirect = operator
-            return
-        if operator == "(" and self.array is not None:
-            return
-        if self.array is not None:
-            if operator == "\n":
-                return
-            self._close_array()
-            if operator == ")":
-                return
+        elif self.array is None or not self._in_array(operator):
+            self._control(operator)
+
+    def _in_array(self, operator: str) -> bool:
+        """Take an operator after `NAME=`; True if it belongs to the array."""
+        if operator == "(" or (operator == "\n" and self.is_in_array):
+            self.is_in_array = True
+            return True
+        self._close_array()
+        return operator == ")"
+
+    def _control(self, operator: str) -> None:
         top = self.blocks[-1] if self.blocks else ""
         if operator == ")" and top == _PATTERN:
             self.blocks[-1] = _CASE_BODY
             self._reset()
-            return
-        if operator == "(" and self.words:  # a function's definition
+        elif (top == _PATTERN and operator == "|") or (operator == "(" and self.words):
             self._reset()
-            return
-        if operator.startswith(";;") and top == _CASE_BODY:
+        elif operator.startswith(";;") and top == _CASE_BODY:
             self._end()
             self.blocks[-1] = _PATTERN
-            return
-        self._end(is_background=operator == "&")
-        self.is_optional = operator == "||"
+        else:
+            self._end(is_background=operator == "&")
+            self.is_optional = operator == "||"
 
-    def _attach(self, token: Operator) -> None:
-        for index in range(len(self.commands) - 1, -1, -1):
-            command = self.commands[index]
-            if command.line == token.line or index == len(self.commands) - 1:
-                self.commands[index] = Command(
-                    argv=command.argv,
-                    line=command.line,
-                    is_conditional=command.is_conditional,
-                    is_background=command.is_background,
-                    stdin=token.body,
-                    written_to=command.written_to,
-                    assignments=command.assignments,
-                )
-                return
+    def _here_document(self, token: Operator) -> None:
+        """Give a here-document to its command, which the newline before the body has ended."""
+        if self.words or not self.commands:
+            self.stdin = token.body
+            return
+        self.commands[-1] = dataclasses.replace(self.commands[-1], stdin=token.body)
 
     def _word(self, token: Word) -> None:
         if self.redirect is not None:
@@ -157,9 +146,10 @@ class _Reader:
                 self.stdin = target
             self.redirect = None
             return
-        if self.array is not None:
+        if self.array is not None and self.is_in_array:
             self.array_words.extend(self._expand(token))
             return
+        self.array = None
         literal = token.parts[0].text if len(token.parts) == 1 else ""
         is_bare = len(token.parts) == 1 and not token.parts[0].is_quoted
         if self.blocks and self.blocks[-1] == _CASE_HEAD:
@@ -217,7 +207,7 @@ class _Reader:
     def _close_array(self) -> None:
         if self.array is not None and self.array_words:
             self.variables[self.array] = tuple(self.array_words)
-        self.array, self.array_words = None, []
+        self.array, self.array_words, self.is_in_array = None, [], False
 
     def _end(self, *, is_background: bool = False) -> None:
         self._close_array()
@@ -228,7 +218,7 @@ class _Reader:
                 if equals:
                     self._assign(name, value)
         elif words[:2] == ["set", "--"]:
-            self.arguments = tuple(words[2:])
+            self.arguments = (next(iter(self.arguments), ""), *words[2:])
         elif words and self.blocks and self.blocks[-1] == _FOR_HEAD:
             self.variables[words[0]] = unknown(words[-1])
             self.blocks[-1] = _LOOP

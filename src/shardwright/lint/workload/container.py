@@ -13,7 +13,9 @@ from shardwright.model.units import parse_quantity
 
 GPU_RESOURCES = ("nvidia.com/gpu", "amd.com/gpu", "habana.ai/gaudi", "gpu.intel.com/i915")
 _MIG = re.compile(r"nvidia\.com/(?:mig-|gpu\.shared)")
-_RDMA = re.compile(r"(?:^|[./-])(?:rdma|ib|infiniband|roce|efa|hca|sriov|mlnx|mellanox)", re.I)
+_RDMA = re.compile(
+    r"(?:^|[./-])(?:rdma|ib|infiniband|roce|efa|hca|sriov|mlnx|mellanox)", re.IGNORECASE
+)
 _NAMELESS = frozenset({"cpu", "memory", "ephemeral-storage", "storage"})
 
 

@@ -21,7 +21,7 @@ class Workload:
     text may yet be there.
     """
 
-    object: KubeObject
+    manifest: KubeObject
     pods: tuple[Pod, ...]
     replicas: int
     is_managed: bool = False
@@ -29,22 +29,22 @@ class Workload:
     @property
     def kind(self) -> str:
         """The object's kind."""
-        return self.object.kind
+        return self.manifest.kind
 
     @property
     def name(self) -> str:
         """The object's name."""
-        return self.object.name
+        return self.manifest.name
 
     @property
     def namespace(self) -> str:
         """The object's namespace, "" where the text gives none."""
-        return self.object.namespace
+        return self.manifest.namespace
 
     @property
     def spec(self) -> dict[str, object]:
         """The object's spec."""
-        return mapping(self.object.data.get("spec"))
+        return mapping(self.manifest.data.get("spec"))
 
 
 def read_workload(obj: KubeObject) -> Workload | None:
@@ -56,7 +56,7 @@ def read_workload(obj: KubeObject) -> Workload | None:
     if obj.kind in _PODLESS or not obj.group or obj.group.endswith("k8s.io"):
         return None
     pods = tuple(_search(obj.data.get("spec"), ("spec",), 0))
-    return Workload(object=obj, pods=pods, replicas=1, is_managed=True) if pods else None
+    return Workload(manifest=obj, pods=pods, replicas=1, is_managed=True) if pods else None
 
 
 def _plain(obj: KubeObject) -> Workload:
@@ -64,27 +64,27 @@ def _plain(obj: KubeObject) -> Workload:
     pod = read_pod(spec.get("template"), ("spec", "template"))
     replicas = integer(spec.get("replicas"))
     return Workload(
-        object=obj, pods=(pod,) if pod else (), replicas=1 if replicas is None else replicas
+        manifest=obj, pods=(pod,) if pod else (), replicas=1 if replicas is None else replicas
     )
 
 
 def _pod(obj: KubeObject) -> Workload:
     pod = read_pod(obj.data, ())
-    return Workload(object=obj, pods=(pod,) if pod else (), replicas=1)
+    return Workload(manifest=obj, pods=(pod,) if pod else (), replicas=1)
 
 
 def _job(obj: KubeObject) -> Workload:
     spec = mapping(obj.data.get("spec"))
     pod = read_pod(spec.get("template"), ("spec", "template"))
     return Workload(
-        object=obj, pods=(pod,) if pod else (), replicas=integer(spec.get("parallelism")) or 1
+        manifest=obj, pods=(pod,) if pod else (), replicas=integer(spec.get("parallelism")) or 1
     )
 
 
 def _cron_job(obj: KubeObject) -> Workload:
     path: Path = ("spec", "jobTemplate", "spec", "template")
     pod = read_pod(dig(obj.data, *path), path)
-    return Workload(object=obj, pods=(pod,) if pod else (), replicas=1)
+    return Workload(manifest=obj, pods=(pod,) if pod else (), replicas=1)
 
 
 def _leader_worker_set(obj: KubeObject) -> Workload:
@@ -105,9 +105,7 @@ def _leader_worker_set(obj: KubeObject) -> Workload:
     if worker and size > 1:
         pods.append(worker)
     replicas = integer(dig(obj.data, "spec", "replicas"))
-    return Workload(
-        object=obj, pods=tuple(pods), replicas=1 if replicas is None else replicas
-    )
+    return Workload(manifest=obj, pods=tuple(pods), replicas=1 if replicas is None else replicas)
 
 
 _RAY_CLUSTER_AT: dict[str, tuple[Path, ...]] = {
@@ -141,7 +139,7 @@ def _ray_cluster(obj: KubeObject) -> Workload:
                 pods.append(worker)
     replicas_of_fleet = integer(dig(obj.data, "spec", "replicas"))
     return Workload(
-        object=obj,
+        manifest=obj,
         pods=tuple(pods),
         replicas=1 if replicas_of_fleet is None else replicas_of_fleet,
         is_managed=obj.kind != "RayCluster",
@@ -162,7 +160,7 @@ def _mpi_job(obj: KubeObject) -> Workload:
         )
         if pod:
             pods.append(pod)
-    return Workload(object=obj, pods=tuple(pods), replicas=1)
+    return Workload(manifest=obj, pods=tuple(pods), replicas=1)
 
 
 _READERS: dict[str, Callable[[KubeObject], Workload]] = {

@@ -133,5 +133,3 @@ def _volumes(value: object, path: Path) -> dict[str, Volume]:
             path=(*path, index),
         )
     return found
-
-

@@ -1,0 +1,212 @@
+"""All objects of one lint run, read once and indexed for the rules."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from shardwright.lint.command.invocation import EngineInvocation, RayStart, Site
+from shardwright.lint.command.reader import ContainerCommand, ScriptAt, read_command
+from shardwright.lint.objects import KubeObject
+from shardwright.lint.reading import dig, mapping, text
+from shardwright.lint.services import Service, read_service
+from shardwright.lint.shell.script import unknown
+from shardwright.lint.workload.container import Container
+from shardwright.lint.workload.kinds import Workload, read_workload
+from shardwright.lint.workload.pod import Pod, Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Member:
+    """A container that takes part in serving: it runs an engine or Ray, or asks for GPUs."""
+
+    workload: Workload
+    pod: Pod
+    container: Container
+    command: ContainerCommand
+
+    @property
+    def object(self) -> KubeObject:
+        """The object it is written in."""
+        return self.workload.manifest
+
+    @property
+    def engine(self) -> EngineInvocation | None:
+        """The engine it runs, the unconditional one first."""
+        engines = self.command.engines
+        return next((e for e in engines if not e.is_conditional), engines[0] if engines else None)
+
+    @property
+    def ray_head(self) -> RayStart | None:
+        """The Ray head it starts."""
+        return next((ray for ray in self.command.rays if ray.is_head), None)
+
+    @property
+    def ray_join(self) -> RayStart | None:
+        """The Ray cluster it joins."""
+        return next((ray for ray in self.command.rays if not ray.is_head), None)
+
+    @property
+    def is_kuberay(self) -> bool:
+        """True if the KubeRay operator starts Ray in this pod."""
+        return self.pod.role in {Role.RAY_HEAD, Role.RAY_WORKER}
+
+    @property
+    def is_several(self) -> bool:
+        """True if more than one pod is made of this template."""
+        if self.workload.kind in {"Deployment", "StatefulSet", "Job", "ReplicaSet"}:
+            return self.workload.replicas > 1
+        return (self.pod.count or 1) > 1
+
+
+class Bundle:
+    """The objects of a run. Everything is computed on first use and kept."""
+
+    def __init__(self, objects: tuple[KubeObject, ...]) -> None:
+        self.objects = objects
+
+    @cached_property
+    def by_kind(self) -> Mapping[str, list[KubeObject]]:
+        """Objects by kind."""
+        found: dict[str, list[KubeObject]] = defaultdict(list)
+        for obj in self.objects:
+            found[obj.kind].append(obj)
+        return found
+
+    @cached_property
+    def workloads(self) -> tuple[Workload, ...]:
+        """Objects that run pods."""
+        found = (read_workload(obj) for obj in self.objects)
+        return tuple(workload for workload in found if workload is not None)
+
+    @cached_property
+    def members(self) -> tuple[Member, ...]:
+        """Containers that serve, in the order of the text."""
+        return tuple(member for workload in self.workloads for member in self._members(workload))
+
+    @property
+    def engines(self) -> Iterator[tuple[Member, EngineInvocation]]:
+        """Every engine, with its container."""
+        for member in self.members:
+            for engine in member.command.engines:
+                yield member, engine
+
+    @cached_property
+    def services(self) -> tuple[Service, ...]:
+        """The Services."""
+        return tuple(read_service(obj) for obj in self.by_kind.get("Service", ()))
+
+    @cached_property
+    def workloads_by_name(self) -> Mapping[tuple[str, str], list[Workload]]:
+        """Workloads by (namespace, name)."""
+        found: dict[tuple[str, str], list[Workload]] = defaultdict(list)
+        for workload in self.workloads:
+            found[workload.namespace, workload.name].append(workload)
+        return found
+
+    @cached_property
+    def services_by_name(self) -> Mapping[tuple[str, str], Service]:
+        """Services by (namespace, name)."""
+        return {(s.object.namespace, s.object.name): s for s in self.services}
+
+    @cached_property
+    def config_maps(self) -> Mapping[tuple[str, str], KubeObject]:
+        """ConfigMaps by (namespace, name)."""
+        return {(o.namespace, o.name): o for o in self.by_kind.get("ConfigMap", ())}
+
+    @cached_property
+    def workloads_by_hostname(self) -> Mapping[tuple[str, str, str], Workload]:
+        """Workloads whose pods set their own name: by (namespace, hostname, subdomain)."""
+        found: dict[tuple[str, str, str], Workload] = {}
+        for workload in self.workloads:
+            for pod in workload.pods:
+                hostname, subdomain = text(pod.data.get("hostname")), pod.data.get("subdomain")
+                if hostname and subdomain:
+                    found[workload.namespace, hostname, text(subdomain)] = workload
+        return found
+
+    @cached_property
+    def workloads_by_namespace(self) -> Mapping[str, list[Workload]]:
+        """Workloads by namespace."""
+        found: dict[str, list[Workload]] = defaultdict(list)
+        for workload in self.workloads:
+            found[workload.namespace].append(workload)
+        return found
+
+    def workloads_behind(self, service: Service) -> list[Workload]:
+        """List the workloads whose pods a Service selects."""
+        return [
+            workload
+            for workload in self.workloads_by_namespace.get(service.object.namespace, ())
+            if any(service.selects(pod.labels) for pod in workload.pods)
+        ]
+
+    def services_of(self, workload: Workload, pod: Pod) -> Iterator[Service]:
+        """Yield the Services that select a pod."""
+        for service in self._services_by_namespace.get(workload.namespace, ()):
+            if service.selects(pod.labels):
+                yield service
+
+    @cached_property
+    def _services_by_namespace(self) -> Mapping[str, list[Service]]:
+        found: dict[str, list[Service]] = defaultdict(list)
+        for service in self.services:
+            found[service.object.namespace].append(service)
+        return found
+
+    def _members(self, workload: Workload) -> Iterator[Member]:
+        for pod in workload.pods:
+            for container in pod.containers:
+                site = Site(object=workload.manifest, path=container.path)
+                command = read_command(
+                    container,
+                    _controller_variables(workload, pod),
+                    self._script_at(workload, pod, container),
+                    site,
+                )
+                is_serving = command.engines or command.rays or container.gpus
+                if is_serving or (pod.role in {Role.RAY_HEAD, Role.RAY_WORKER} and container.gpus):
+                    yield Member(workload=workload, pod=pod, container=container, command=command)
+
+    def _script_at(self, workload: Workload, pod: Pod, container: Container) -> ScriptAt:
+        """Make the function that finds scripts in the ConfigMaps a container mounts."""
+
+        def script_at(path: str) -> tuple[str, Site] | None:
+            mount = container.mount_at(path) if path.startswith("/") else None
+            volume = pod.volumes.get(mount.volume) if mount else None
+            if mount is None or volume is None or volume.kind != "configMap":
+                return None
+            obj = self.config_maps.get((workload.namespace, volume.source_name))
+            if obj is None:
+                return None
+            name = path[len(mount.mount_path) :].lstrip("/") or mount.sub_path
+            for _, item in enumerate(_items(pod, volume.path)):
+                if text(item.get("path")) == name:
+                    name = text(item.get("key"))
+            content = mapping(obj.data.get("data")).get(name)
+            if not isinstance(content, str):
+                return None
+            return content, Site(object=obj, path=("data", name))
+
+        return script_at
+
+
+def _items(pod: Pod, path: tuple[str | int, ...]) -> list[dict[str, object]]:
+    index = path[-1]
+    found = dig(pod.data, "volumes", index, "configMap", "items")
+    return [mapping(item) for item in found] if isinstance(found, list) else []
+
+
+def _controller_variables(workload: Workload, pod: Pod) -> dict[str, str]:
+    """Name the variables a controller adds to the containers of its pods."""
+    if workload.kind != "LeaderWorkerSet":
+        return {}
+    size = dig(workload.spec, "leaderWorkerTemplate", "size")
+    index = "0" if pod.role is Role.LEADER else unknown("LWS_WORKER_INDEX")
+    return {
+        "LWS_LEADER_ADDRESS": unknown("LWS_LEADER_ADDRESS"),
+        "LWS_GROUP_SIZE": text(size) or "1",
+        "LWS_WORKER_INDEX": index,
+    }

@@ -1,0 +1,149 @@
+"""Which pods form one copy of the model: the unit in which GPUs must equal ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from shardwright.lint.bundle import Bundle, Member
+from shardwright.lint.command.dialects import Engine
+from shardwright.lint.command.invocation import EngineInvocation
+from shardwright.lint.names import Host, resolve
+from shardwright.lint.workload.pod import Role
+
+
+class Span(Enum):
+    """How the pods of a group find together."""
+
+    POD = "one pod"
+    LEADER_WORKER_SET = "LeaderWorkerSet"
+    KUBERAY = "KubeRay"
+    RAY = "Ray"
+    TORCH = "torch.distributed"
+    MPI = "MPI"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Group:
+    """One world of ranks. members with the pods of each; None where the count is not known.
+
+    lead: the member whose engine says how the model is cut. instances: copies of the group.
+    """
+
+    span: Span
+    lead: Member
+    engine: EngineInvocation
+    members: tuple[tuple[Member, int | None], ...]
+    instances: int
+
+    @property
+    def num_pods(self) -> int | None:
+        """Pods of one group."""
+        counts = [count for _, count in self.members]
+        return sum(c for c in counts if c is not None) if None not in counts else None
+
+    @property
+    def gpus(self) -> int | None:
+        """GPUs of one group; None when a count is not known."""
+        if any(count is None for _, count in self.members):
+            return None
+        return sum(member.container.gpus * (count or 0) for member, count in self.members)
+
+    @property
+    def is_distributed(self) -> bool:
+        """True if it needs several pods."""
+        return self.span is not Span.POD
+
+
+def find_groups(bundle: Bundle) -> Iterator[Group]:
+    """Yield one group for each engine that says how it is cut."""
+    for member in bundle.members:
+        engine = member.engine
+        if engine is None or engine.is_headless or member.pod.role is Role.WORKER:
+            continue
+        yield _group(bundle, member, engine)
+
+
+def _group(bundle: Bundle, member: Member, engine: EngineInvocation) -> Group:
+    workload = member.workload
+    if workload.kind == "LeaderWorkerSet":
+        pods = _same_workload(bundle, member)
+        span = Span.LEADER_WORKER_SET if len(workload.pods) > 1 else Span.POD
+        return Group(
+            span=span, lead=member, engine=engine, members=pods, instances=workload.replicas
+        )
+    if member.is_kuberay and (engine.uses_ray or workload.kind != "RayCluster"):
+        return Group(
+            span=Span.KUBERAY,
+            lead=member,
+            engine=engine,
+            members=_same_workload(bundle, member),
+            instances=1,
+        )
+    if workload.kind == "MPIJob":
+        return Group(
+            span=Span.MPI,
+            lead=member,
+            engine=engine,
+            members=_same_workload(bundle, member),
+            instances=1,
+        )
+    joined = tuple(_joining(bundle, member))
+    if joined or member.ray_head:
+        workers_elsewhere = None if member.ray_head and not joined else 1
+        lead = (member, workers_elsewhere)
+        return Group(
+            span=Span.RAY if member.ray_head or not engine.asks_for_nodes else Span.TORCH,
+            lead=member,
+            engine=engine,
+            members=(lead, *((other, other.workload.replicas) for other in joined)),
+            instances=1,
+        )
+    if engine.asks_for_nodes and engine.engine in {Engine.VLLM, Engine.SGLANG}:
+        nodes = engine.num_nodes
+        copies = workload.replicas // nodes if nodes else 1
+        return Group(
+            span=Span.TORCH,
+            lead=member,
+            engine=engine,
+            members=((member, nodes),),
+            instances=max(1, copies),
+        )
+    return Group(
+        span=Span.POD,
+        lead=member,
+        engine=engine,
+        members=((member, 1),),
+        instances=workload.replicas,
+    )
+
+
+def _same_workload(bundle: Bundle, lead: Member) -> tuple[tuple[Member, int | None], ...]:
+    return tuple(
+        (member, member.pod.count)
+        for member in bundle.members
+        if member.workload is lead.workload and (member is lead or member.pod is not lead.pod)
+    )
+
+
+def _joining(bundle: Bundle, lead: Member) -> Iterator[Member]:
+    """Yield members of other workloads that join this one by name."""
+    for member in bundle.members:
+        if member.workload is lead.workload:
+            continue
+        for address in addresses(member):
+            if resolve(bundle, member.workload, address).workload is lead.workload:
+                yield member
+                break
+
+
+def addresses(member: Member) -> Iterator[str]:
+    """Yield the hosts a member joins: Ray's, or torch.distributed's."""
+    join = member.ray_join
+    if join is not None and join.address:
+        yield Host.parse(join.address).name
+    for engine in member.command.engines:
+        flag = engine.find(engine.dialect.address) if engine.dialect.address else None
+        if flag is not None and flag.value:
+            yield Host.parse(flag.value).name

@@ -1,0 +1,1 @@
+"""The rules, in files by concern; `shardwright.lint.table` lists them all."""

@@ -1,0 +1,128 @@
+"""Engine flags against the engine's own lists, release by release."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from shardwright.facts.flags import FlagCatalog, Standing
+from shardwright.lint.command.invocation import EngineInvocation, Flag
+from shardwright.lint.finding import Found, Rule
+from shardwright.lint.fixes import rename_flag
+from shardwright.lint.scene import Scene
+from shardwright.lint.shell.script import is_known
+from shardwright.model.finding import Severity
+
+_ALWAYS = frozenset({"--help", "-h", "--version", "-v"})
+
+
+def _judged(scene: Scene) -> Iterator[tuple[EngineInvocation, FlagCatalog, Flag, Standing]]:
+    for _, engine in scene.engines:
+        catalog = engine.catalog
+        if catalog is None:
+            continue
+        for flag in engine.flags:
+            if flag.name in _ALWAYS or not is_known(flag.typed) or not flag.name.startswith("--"):
+                continue
+            yield engine, catalog, flag, catalog.standing(flag.name, engine.version)
+
+
+def _flag_unknown(scene: Scene) -> Iterator[Found]:
+    for engine, catalog, flag, standing in _judged(scene):
+        if standing is not Standing.NEVER:
+            continue
+        near = catalog.nearest(flag.name)
+        yield Found(
+            object=engine.site.object,
+            path=engine.site.path,
+            near=flag.typed,
+            what=f"{engine.dialect.title} has no flag {flag.typed}",
+            remedy=f"did you mean {near}?" if near else f"remove {flag.typed}",
+        )
+
+
+def _flag_removed(scene: Scene) -> Iterator[Found]:
+    for engine, catalog, flag, standing in _judged(scene):
+        if standing is not Standing.REMOVED:
+            continue
+        replacement = catalog.replacement(flag.name, engine.version)
+        instead = replacement.instead if replacement else ""
+        note = f" ({replacement.note})" if replacement and replacement.note else ""
+        fix = None
+        if replacement is not None and replacement.is_rename:
+            fix = rename_flag(engine.site, flag.typed, replacement.instead)
+        yield Found(
+            object=engine.site.object,
+            path=engine.site.path,
+            near=flag.typed,
+            what=f"{engine.dialect.title} {engine.version} no longer has {flag.typed}",
+            remedy=f"write {instead}{note}" if instead else f"remove {flag.typed}{note}",
+            fix=fix,
+        )
+
+
+def _flag_too_new(scene: Scene) -> Iterator[Found]:
+    for engine, catalog, flag, standing in _judged(scene):
+        if standing is not Standing.NOT_YET:
+            continue
+        first = min(history.first for history in catalog.flags[flag.name])
+        yield Found(
+            object=engine.site.object,
+            path=engine.site.path,
+            near=flag.typed,
+            what=f"{engine.dialect.title} {engine.version} does not yet have {flag.typed}",
+            remedy=f"use an image of {first} or newer, or remove {flag.typed}",
+        )
+
+
+def _flag_unlisted(scene: Scene) -> Iterator[Found]:
+    for engine, catalog, flag, standing in _judged(scene):
+        if standing is Standing.UNSURE and flag.name not in catalog.flags:
+            yield Found(
+                object=engine.site.object,
+                path=engine.site.path,
+                near=flag.typed,
+                what=f"{flag.typed} is in no list of {engine.dialect.title}'s flags that was read",
+            )
+
+
+_WHY = "The engine's argument parser exits at once on a flag it does not know."
+_REFERENCES = ("facts/engines/README.md (the engines' own parsers, by release)",)
+
+RULES = (
+    Rule(
+        code="flag-unknown",
+        severity=Severity.ERROR,
+        title="a flag no release of the engine has",
+        why=_WHY,
+        remedy="correct the flag's name",
+        references=_REFERENCES,
+        check=_flag_unknown,
+    ),
+    Rule(
+        code="flag-removed",
+        severity=Severity.ERROR,
+        title="a flag this release no longer has",
+        why=_WHY,
+        remedy="write its replacement, or remove it",
+        references=_REFERENCES,
+        check=_flag_removed,
+    ),
+    Rule(
+        code="flag-too-new",
+        severity=Severity.ERROR,
+        title="a flag this release does not have yet",
+        why=_WHY,
+        remedy="use a newer image",
+        references=_REFERENCES,
+        check=_flag_too_new,
+    ),
+    Rule(
+        code="flag-unlisted",
+        severity=Severity.WARNING,
+        title="a flag that is in none of the lists we read",
+        why="Our list of this engine's flags is partial, or the release is newer than the list.",
+        remedy="check it with the engine's --help",
+        references=_REFERENCES,
+        check=_flag_unlisted,
+    ),
+)

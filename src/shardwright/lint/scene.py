@@ -1,0 +1,17 @@
+"""The bundle as rules see it: with the groups of ranks its members form."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from shardwright.lint.bundle import Bundle
+from shardwright.lint.groups import Group, find_groups
+
+
+class Scene(Bundle):
+    """A bundle with its groups."""
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """Groups of ranks, one for each engine that says how it is cut."""
+        return tuple(find_groups(self))

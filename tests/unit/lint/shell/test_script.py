@@ -1,0 +1,57 @@
+import pytest
+
+from shardwright.lint.shell.script import read_script, shown
+
+
+def commands(script, variables=None, arguments=()):
+    found = read_script(script, variables or {}, arguments)
+    return [" ".join(shown(word) for word in command.argv) for command in found]
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("a; b && c || d | e &", ["a", "b", "c", "d", "e"]),
+        ("a \\\n  --b 1 \\\n  --c  # why\n", ["a --b 1 --c"]),
+        ("X=8\na --n=$X ${X} ${Y:-9} \"$X y\" '$X'", ["a --n=8 8 9 8 y $X"]),
+        ("export P=1 Q=2; a $P$Q", ["a 12"]),
+        ("A=(--x 1\n --y '2 3')\nA+=(--z)\nrun \"${A[@]}\"", ["run --x 1 --y 2 3 --z"]),
+        ("X= run a", ["run a"]),
+        ('set -- --p 1; run "$@"', ["run --p 1"]),
+        ("a $(hostname -f):1", ["a $hostname -f:1"]),
+        ("a ${HOSTNAME##*-}", ["a $HOSTNAME##*-"]),
+        ("cat <<EOF > /f\nx $Y\nEOF\nb", ["cat", "b"]),
+        ("for h in a b; do ping $h; done", ["ping $b"]),
+        ("if [ $A = 1 ]; then b; else c; fi", ["[ $A = 1 ]", "b", "c"]),
+        ("case $R in a) one ;; b|c) two;; esac; three", ["one", "two", "three"]),
+        ("f() { inner; }; f", ["inner", "f"]),
+        ("a > out 2>&1 < in", ["a"]),
+        ("a 'never closed", ["a never closed"]),
+        ('a "$(b', ["a $b"]),
+        ("", []),
+    ],
+)
+def test_commands(script, expected):
+    assert commands(script) == expected
+
+
+def test_unquoted_variables_split_and_quoted_do_not():
+    (command,) = read_script('run $A "$A"', {"A": "--x 1"})
+    assert command.argv == ("run", "--x", "1", "--x 1")
+
+
+def test_positional_arguments():
+    assert commands('exec run "$@"', arguments=("bash", "--tp", "2")) == ["exec run --tp 2"]
+
+
+def test_branches_are_conditional_and_conditions_are_not():
+    script = "if ready; then a; fi\nuntil ray; do sleep 5; done\nb || c\nd && e"
+    found = {c.argv[0]: c.is_conditional for c in read_script(script, {})}
+    expected = {"ready": False, "a": True, "ray": False, "sleep": False, "b": False, "c": True}
+    assert found == expected | {"d": False, "e": False}
+
+
+def test_here_documents_belong_to_their_command():
+    first, second = read_script("cat > /run.sh <<'EOF'\nvllm serve m\nEOF\nbash /run.sh", {})
+    assert (first.stdin, first.written_to) == ("vllm serve m", "/run.sh")
+    assert second.stdin is None
