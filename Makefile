@@ -38,4 +38,8 @@ format: $(STAMP)  ## rewrite the code as ruff formats it
 	@.venv/bin/ruff format src tests scripts testbed
 	@.venv/bin/ruff check --fix src tests scripts testbed
 
-.PHONY: help setup check test testbed test-cluster format
+CASES ?= tests/data/failures
+doctor-score: $(STAMP)  ## score the doctor by family; CASES=folder of cases
+	@$(PY) scripts/doctor-score $(CASES)
+
+.PHONY: help setup check test testbed test-cluster format doctor-score

@@ -20,6 +20,8 @@ from shardwright.model.errors import ExitCode, ShardwrightError
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "Write a commented first spec."),
     "plan": ("plan", "Decide the layout, and say why."),
+    "doctor": ("doctor", "Name the cause of a failure, from logs, events and manifests."),
+    "explain": ("explain", "Print the page of one of the doctor's causes."),
     "verdict": ("verdict", "Judge a load test against the objective."),
     "render": ("render", "Write the Kubernetes manifests."),
     "schema": ("schema", "Print the JSON Schema of a spec."),

@@ -1,0 +1,125 @@
+"""The knowledge: one YAML file per cause, read into frozen values.
+
+A new cause is a new file in `knowledge/`; `docs/causes.md` and `shardwright explain` are made from
+these files, and each file's `example` is a test. The fields are described in `knowledge/README.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from shardwright.diagnose.evidence import Source
+
+# file name without suffix -> a cause; other files of the folder carry other knowledge
+NOT_CAUSES = frozenset({"benign"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """One thing that speaks for a cause.
+
+    weight: how likely the cause is when this alone is seen, 0..1. Exactly one of pattern (RE2, one
+    line) and predicate (a name in `predicates`) is set. needs: other signals without which this
+    one does not count. exception: a pattern whose lines do not count.
+    """
+
+    name: str
+    weight: float
+    pattern: str | None
+    predicate: str | None
+    sources: frozenset[Source]
+    needs: tuple[str, ...]
+    exception: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """One page of knowledge.
+
+    explains: codes or families whose findings are consequences of this one. yields: true for what
+    happens whenever anything else goes wrong (a probe kill), so any surer cause explains it.
+    requires: groups of signals of which each needs one. unless: signal name -> why its presence
+    rules this cause out. cause and remedy may name values caught by signals, as `{name}`; text in
+    `[[..]]` is left out where its value was not caught.
+    """
+
+    code: str
+    family: str
+    title: str
+    cause: str
+    signals: tuple[Signal, ...]
+    requires: tuple[tuple[str, ...], ...]
+    unless: Mapping[str, str]
+    explains: frozenset[str]
+    yields: bool
+    remedy: str
+    collect: str
+    references: tuple[str, ...]
+    examples: tuple[str, ...]
+
+
+def _cause(code: str, raw: Mapping[str, Any]) -> Cause:
+    known = {"family", "title", "cause", "signals", "requires", "unless", "explains", "remedy"}
+    unknown = set(raw) - known - {"yields", "collect", "references", "examples"}
+    if unknown:
+        raise ValueError(f"{code}: unknown fields {sorted(unknown)}")
+    return Cause(
+        code=code,
+        family=raw["family"],
+        title=raw["title"],
+        cause=raw["cause"].strip(),
+        signals=tuple(_signal(code, name, each) for name, each in raw["signals"].items()),
+        requires=tuple(tuple(group) for group in raw.get("requires", ())),
+        unless=dict(raw.get("unless", {})),
+        explains=frozenset(raw.get("explains", ())),
+        yields=bool(raw.get("yields", False)),
+        remedy=raw["remedy"].strip(),
+        collect=raw.get("collect", "").strip(),
+        references=tuple(raw.get("references", ())),
+        examples=tuple(raw["examples"]),
+    )
+
+
+def _signal(code: str, name: str, raw: Mapping[str, Any]) -> Signal:
+    unknown = set(raw) - {"pattern", "predicate", "weight", "in", "needs", "except"}
+    if unknown or ("pattern" in raw) == ("predicate" in raw):
+        raise ValueError(f"{code}.{name}: one of pattern and predicate, nothing else {unknown}")
+    return Signal(
+        name=f"{code}.{name}",
+        weight=float(raw["weight"]),
+        pattern=raw.get("pattern"),
+        predicate=raw.get("predicate"),
+        sources=frozenset(Source(s) for s in raw.get("in", [s.value for s in Source])),
+        needs=tuple(raw.get("needs", ())),
+        exception=raw.get("except"),
+    )
+
+
+def _read(name: str) -> dict[str, Any]:
+    text = resources.files("shardwright.diagnose").joinpath("knowledge", name).read_text("utf-8")
+    loaded: dict[str, Any] = yaml.load(text, Loader=yaml.CSafeLoader)
+    return loaded
+
+
+@cache
+def load_causes() -> tuple[Cause, ...]:
+    """Read every cause, sorted by code."""
+    folder = resources.files("shardwright.diagnose").joinpath("knowledge")
+    names = sorted(p.name for p in folder.iterdir() if p.name.endswith(".yaml"))
+    return tuple(
+        _cause(name.removesuffix(".yaml"), _read(name))
+        for name in names
+        if name.removesuffix(".yaml") not in NOT_CAUSES
+    )
+
+
+@cache
+def load_benign() -> Mapping[str, str]:
+    """Patterns of lines that look like a cause and are none -> why."""
+    return dict(_read("benign.yaml"))

@@ -1,0 +1,138 @@
+"""Evidence in, findings out: the one function the CLI, deploy and rehearse call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+from shardwright.diagnose.causes import Cause, load_benign, load_causes
+from shardwright.diagnose.evidence import Document, Evidence, Hit
+from shardwright.diagnose.ranking import Diagnosis, diagnose
+from shardwright.diagnose.scanning import Patterns, scan
+
+_TROUBLE: Final = "unexplained.trouble"
+_TROUBLE_PATTERN: Final = (
+    r"(?i)\b(?:\w*error|\w*exception|fatal|critical|panic|fail(?:ed|ure|s)?|refused|denied|"
+    r"timed out|"
+    r"timeout|unable to|cannot|can't|could not|killed|abort(?:ed|ing)?|warn|unhealthy|backoff)\b"
+)
+_BENIGN: Final = "benign."
+_MAX_UNUSUAL: Final = 8
+
+COLLECT_NEXT: Final = (
+    "the previous containers' logs of every pod of the group (kubectl logs --previous)",
+    "kubectl describe pod and kubectl get events --sort-by=.lastTimestamp of the namespace",
+    "nvidia-smi, nvidia-smi topo -m and dmesg | tail of every node",
+    "the engine's log with VLLM_LOGGING_LEVEL=DEBUG and NCCL_DEBUG=INFO",
+)
+"""What to look at when nothing known was found."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The doctor's answer. unknown: no known cause was found; unusual lines then help a person."""
+
+    findings: tuple[Diagnosis, ...]
+    unusual: tuple[Hit, ...]
+    num_lines_matched: int
+
+    @property
+    def unknown(self) -> bool:
+        """True when nothing known was found."""
+        return not self.findings
+
+
+@cache
+def _patterns() -> Patterns:
+    patterns = {
+        signal.name: f"(?m){signal.pattern}"
+        for cause in load_causes()
+        for signal in cause.signals
+        if signal.pattern is not None
+    }
+    benign = {f"{_BENIGN}{pattern}": f"(?m){pattern}" for pattern in load_benign()}
+    return Patterns({**patterns, **benign, _TROUBLE: _TROUBLE_PATTERN})
+
+
+def examine(documents: Iterable[Document], causes: Sequence[Cause] | None = None) -> Report:
+    """Read the evidence once and say what happened, first cause first."""
+    evidence = scan(documents, _patterns())
+    findings = diagnose(evidence, load_causes() if causes is None else causes)
+    return Report(
+        findings=findings, unusual=() if findings else _unusual(evidence),
+        num_lines_matched=sum(evidence.counts.values()),
+    )  # fmt: skip
+
+
+def _unusual(evidence: Evidence) -> tuple[Hit, ...]:
+    """Return the first troubled lines that are not known to be harmless."""
+    harmless = {
+        (hit.document, hit.line)
+        for name, hits in evidence.hits.items()
+        if name.startswith(_BENIGN)
+        for hit in hits
+    }
+    trouble = evidence.hits.get(_TROUBLE, ())
+    return tuple(h for h in trouble if (h.document, h.line) not in harmless)[:_MAX_UNUSUAL]
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """Shape the report for `-o json`."""
+    return {
+        "findings": [
+            {
+                "rank": position,
+                "code": each.code,
+                "family": each.family,
+                "confidence": each.confidence,
+                "cause": each.cause,
+                "evidence": [_line_json(hit) for hit in each.evidence],
+                "remedy": each.remedy,
+                "consequence_of": each.consequence_of,
+                "ruled_out": [{"code": r.code, "why": r.why} for r in each.ruled_out],
+            }
+            for position, each in enumerate(report.findings, 1)
+        ],
+        "unknown": report.unknown,
+        "unusual": [_line_json(hit) for hit in report.unusual],
+        "collect_next": list(COLLECT_NEXT) if report.unknown else [],
+    }
+
+
+def _line_json(hit: Hit) -> dict[str, Any]:
+    return {
+        "file": hit.document,
+        "line": hit.line,
+        "text": hit.text,
+        "source": hit.source.value,
+        "process": hit.worker,
+        "time_s": hit.time_s,
+    }
+
+
+def as_text(report: Report) -> str:
+    """Shape the report for a person: the first cause in full, the others in short."""
+    if report.unknown:
+        lines = ["No known cause found. The most unusual lines:"]
+        lines += [f"  {h.document}:{h.line}: {h.text}" for h in report.unusual] or ["  (none)"]
+        lines += ["Collect next:", *(f"  - {item}" for item in COLLECT_NEXT)]
+        return "\n".join(lines)
+    lines = []
+    for position, each in enumerate(report.findings[:5], 1):
+        role = f"; a consequence of {each.consequence_of}" if each.consequence_of else ""
+        lines.append(
+            f"{position}. {each.cause_page.title} [{each.code}] "
+            f"({each.family}, confidence {each.confidence:.2f}{role})"
+        )
+        lines.append(f"   cause:  {each.cause}")
+        for hit in each.evidence[: 4 if position == 1 else 1]:
+            who = f" [{hit.worker}]" if hit.worker else ""
+            lines.append(f"   line:   {hit.document}:{hit.line}{who}: {hit.text[:200]}")
+        remedy = each.remedy.splitlines()
+        lines.append(f"   remedy: {remedy[0]}")
+        lines += [f"           {more}" for more in remedy[1:]]
+        if position == 1 and each.ruled_out:
+            lines += [f"   ruled out: {r.code}: {r.why}" for r in each.ruled_out[:4]]
+    return "\n".join(lines)

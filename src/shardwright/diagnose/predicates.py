@@ -1,0 +1,144 @@
+"""Conditions that one line cannot show: comparisons over manifests, commands and tables.
+
+Each is a function from the evidence to the lines that bear it out, none if it does not hold. The
+knowledge files name them (`predicate:`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import re2
+
+from shardwright.diagnose.evidence import Block, Evidence, Hit, Source
+from shardwright.diagnose.lines import printable
+
+_TENSOR_PARALLEL: Final = (
+    r"(?:--tensor-parallel-size|--tp-size|--tp|-tp|--tp_size|tensor_parallel_size)"
+    r"[ =\"',:\]]+(\d{1,6})"
+)
+_SMALL_MEMLOCK_KIB: Final = 1 << 20
+
+
+def _hit(block: Block, position: int, **values: str) -> Hit:
+    """Make a hit of the line at a character position of a block."""
+    start = block.text.rfind("\n", 0, position) + 1
+    end = block.text.find("\n", position)
+    line = block.first_line + block.text.count("\n", 0, start)
+    return Hit(
+        document=block.document, block=block.index, source=block.source, line=line,
+        text=printable(block.text[start : end if end >= 0 else None]), values=values,
+    )  # fmt: skip
+
+
+def _find(blocks: tuple[Block, ...], pattern: str) -> Iterator[tuple[Hit, str]]:
+    """Yield (line, first group) of every match."""
+    for block in blocks:
+        for match in re2.finditer(pattern, block.text):
+            yield _hit(block, match.start(1), value=match.group(1)), match.group(1)
+
+
+def shm_mount_missing(evidence: Evidence) -> Iterator[Hit]:
+    """Find a manifest that asks for several GPUs and mounts nothing on /dev/shm."""
+    manifests = evidence.texts(Source.MANIFEST)
+    whole = "\n".join(b.text for b in manifests)
+    if re2.search(r"/dev/shm\b|--shm-size|--ipc[= ]host|shm_size|hostIPC: *true", whole):  # noqa: S108 - a path to look for
+        return
+    several = r"nvidia\.com/gpu\"?: *\"?(\d{1,6})"
+    for pattern in (several, _TENSOR_PARALLEL):
+        for hit, count in _find(manifests, pattern):
+            if int(count) > 1:
+                yield hit
+                return
+
+
+def node_rank_twice(evidence: Evidence) -> Iterator[Hit]:
+    """Find two commands of one group that carry the same --node-rank."""
+    seen: dict[str, Hit] = {}
+    pattern = r"--node[-_]rank[ =\",]+(\d{1,6})"
+    for hit, rank in _find(evidence.texts(Source.MANIFEST), pattern):
+        if rank in seen:
+            yield seen[rank]
+            yield hit
+            return
+        seen[rank] = hit
+
+
+def heads_not_divisible(evidence: Evidence) -> Iterator[Hit]:
+    """Find a tensor-parallel size that does not divide the model's attention heads."""
+    shown = evidence.texts(Source.MANIFEST, Source.PROBE)
+    heads = list(_find(shown, r"\"?num_attention_heads\"?[\"']?: *(\d{1,6})"))
+    sizes = list(_find(evidence.texts(), _TENSOR_PARALLEL))
+    for heads_hit, num_heads in heads[:1]:
+        for size_hit, size in sizes[:5]:
+            if int(size) > 1 and int(num_heads) % int(size):
+                yield size_hit
+                yield heads_hit
+                return
+
+
+def low_memlock(evidence: Evidence) -> Iterator[Hit]:
+    """Find the answer of `ulimit -l`, in KiB, when it is far below what RDMA registers."""
+    shown = evidence.texts(Source.PROBE, Source.LOG)
+    for hit, limit in _find(shown, r"ulimit -l[^\n]*\n(\d{1,12})\b"):
+        if int(limit) < _SMALL_MEMLOCK_KIB:
+            yield hit
+
+
+def probe_budget_short(evidence: Evidence) -> Iterator[Hit]:
+    """Find a liveness or startup probe that allows less than ten minutes in all."""
+    pattern = (
+        r"(?:Liveness|Startup): +(\S[^\n]*?delay=(\d{1,9})s timeout=\d+s period=(\d{1,9})s "
+        r"#success=\d+ #failure=(\d{1,9}))"
+    )
+    for block in evidence.texts(Source.CLUSTER):
+        for match in re2.finditer(pattern, block.text):
+            delay_s, period_s, failures = (int(match.group(n)) for n in (2, 3, 4))
+            if delay_s + period_s * failures < 600:
+                yield _hit(block, match.start())
+
+
+def _service_fields(evidence: Evidence, kind: str, pattern: str) -> dict[str, Hit]:
+    """Collect values in manifests, of Service documents or of all others."""
+    found: dict[str, Hit] = {}
+    for block in evidence.texts(Source.MANIFEST):
+        start = 0
+        for document in block.text.split("\n---"):
+            is_service = bool(re2.search(r"(?m)^ *\"?kind\"?: *\"?Service\b", document))
+            if is_service == (kind == "Service"):
+                for match in re2.finditer(pattern, document):
+                    found.setdefault(match.group(1), _hit(block, start + match.start(1)))
+            start += len(document) + len("\n---")
+    return found
+
+
+def service_port_mismatch(evidence: Evidence) -> Iterator[Hit]:
+    """Find a Service whose numeric targetPort no container of the manifests declares or passes."""
+    targets = _service_fields(evidence, "Service", r"targetPort: *(\d{1,5})\b")
+    ports = _service_fields(
+        evidence, "", r"(?:containerPort: *|--(?:http-)?port[ =\",]+)(\d{1,5})\b"
+    )
+    if targets and ports and not set(targets) & set(ports):
+        yield next(iter(targets.values()))
+        yield next(iter(ports.values()))
+
+
+def service_selector_mismatch(evidence: Evidence) -> Iterator[Hit]:
+    """Find a Service that selects `app: X` while the pods carry another `app`."""
+    wanted = _service_fields(evidence, "Service", r"selector: *\{? *\n? *app: *\"?([\w.-]+)")
+    labels = _service_fields(evidence, "", r"labels: *\{? *\n? *app: *\"?([\w.-]+)")
+    if wanted and labels and not set(wanted) & set(labels):
+        yield next(iter(wanted.values()))
+        yield next(iter(labels.values()))
+
+
+PREDICATES: Final[dict[str, Callable[[Evidence], Iterator[Hit]]]] = {
+    "heads-not-divisible": heads_not_divisible,
+    "low-memlock": low_memlock,
+    "node-rank-twice": node_rank_twice,
+    "probe-budget-short": probe_budget_short,
+    "service-port-mismatch": service_port_mismatch,
+    "service-selector-mismatch": service_selector_mismatch,
+    "shm-mount-missing": shm_mount_missing,
+}

@@ -1,0 +1,200 @@
+"""One pass over any amount of logs: which patterns match on which lines.
+
+Patterns run in RE2 (linear time, so no line can make them run away). Its filter first looks for the
+literal words of all patterns at once over a whole chunk; only patterns whose words are there are
+then run. Memory is bounded: a chunk, the heads of the blocks, and a few hits per pattern.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import re2
+
+from shardwright.diagnose.blocks import source_of_file, source_of_label, split_at_markers
+from shardwright.diagnose.evidence import (
+    MAX_KEPT_BYTES,
+    Block,
+    Document,
+    Evidence,
+    Hit,
+    Source,
+)
+from shardwright.diagnose.lines import printable, strip_escapes, time_of, worker_of
+
+CHUNK_BYTES: Final = 1 << 20
+_MAX_HITS: Final = 20
+"""Hits kept per pattern and document: the first ones, since we look for first causes."""
+_MAX_MATCHES: Final = 200
+"""Matches looked at per pattern and chunk."""
+_ENOUGH: Final = 5000
+"""After so many matches in a document a pattern is no longer run there."""
+_LOG_HEAD_BYTES: Final = 256 << 10
+_LOOK_BACK_BYTES: Final = 2000
+
+
+class Patterns:
+    """A set of named RE2 patterns, compiled once and shared by threads."""
+
+    def __init__(self, patterns: Mapping[str, str]) -> None:
+        """Compile them; equal patterns under several names are run once."""
+        names: dict[str, list[str]] = defaultdict(list)
+        for name, pattern in patterns.items():
+            names[pattern].append(name)
+        self.names: tuple[tuple[str, ...], ...] = tuple(tuple(n) for n in names.values())
+        self._filter = re2.Filter()
+        self._compiled: list[Any] = []
+        for pattern in names:
+            self._filter.Add(pattern)
+            self._compiled.append(re2.compile(pattern))
+        self._filter.Compile()
+
+    def candidates(self, chunk: bytes) -> list[int]:
+        """Return indices of the patterns whose literal words occur in the chunk."""
+        return list(self._filter.Match(chunk, potential=True) or ())
+
+    def matches(self, index: int, chunk: bytes) -> Iterator[Any]:
+        """Find one pattern in the chunk."""
+        found: Iterator[Any] = self._compiled[index].finditer(chunk)
+        return found
+
+
+@dataclass(slots=True)
+class _Scan:
+    """The running state for one document."""
+
+    document: str
+    patterns: Patterns
+    blocks: list[Block] = field(default_factory=list)
+    heads: list[bytearray] = field(default_factory=list)
+    hits: dict[str, list[Hit]] = field(default_factory=lambda: defaultdict(list))
+    counts: Counter[str] = field(default_factory=Counter)
+    line: int = 1
+
+    def begin(self, label: str, source: Source) -> None:
+        index = len(self.blocks)
+        self.blocks.append(
+            Block(document=self.document, index=index, source=source, label=label,
+                  first_line=self.line, text="")
+        )  # fmt: skip
+        self.heads.append(bytearray())
+
+    def feed(self, lines: bytes) -> None:
+        """Take whole lines."""
+        for label, part in split_at_markers(lines):
+            if label is not None:
+                self.line += 1
+                self.begin(label, source_of_label(label))
+            elif not self.blocks:
+                head = part[:4000].decode("utf-8", "replace")
+                self.begin("", source_of_file(self.document, head))
+            self._scan(part)
+            self.line += part.count(b"\n")
+
+    def _scan(self, raw: bytes) -> None:
+        part = strip_escapes(raw)
+        if b'\\"' in part:  # quotes inside JSON strings
+            part = part.replace(b'\\"', b'"')
+        limit = _LOG_HEAD_BYTES if self.blocks[-1].source is Source.LOG else MAX_KEPT_BYTES
+        head = self.heads[-1]
+        if len(head) < limit:
+            head += part[: limit - len(head)]
+        for index in self.patterns.candidates(part):
+            self._look(index, part)
+
+    def _look(self, index: int, part: bytes) -> None:
+        names = self.patterns.names[index]
+        if self.counts[names[0]] > _ENOUGH:
+            return
+        seen, counted_to, line, last_start = 0, 0, self.line, -1
+        for match in self.patterns.matches(index, part):
+            seen += 1
+            if seen > _MAX_MATCHES:
+                break
+            start = part.rfind(b"\n", 0, match.start()) + 1
+            if start == last_start:
+                continue
+            last_start = start
+            for name in names:
+                self.counts[name] += 1
+            if self.counts[names[0]] > _MAX_HITS:
+                continue
+            line += part.count(b"\n", counted_to, start)
+            counted_to = start
+            hit = self._hit(part, start, match, line)
+            for name in names:
+                self.hits[name].append(hit)
+
+    def _hit(self, part: bytes, start: int, match: Any, line: int) -> Hit:
+        end = part.find(b"\n", match.end())
+        raw = part[start : end if end >= 0 else len(part)][:8000]
+        text = raw.decode("utf-8", "replace")
+        before = part[max(0, start - _LOOK_BACK_BYTES) : start].decode("utf-8", "replace")
+        values = {
+            key.rstrip("0123456789"): printable(value.decode("utf-8", "replace")).strip()
+            for key, value in match.groupdict().items()
+            if value
+        }
+        return Hit(
+            document=self.document, block=len(self.blocks) - 1,
+            source=self.blocks[-1].source, line=line, text=printable(text.rstrip("\r")),
+            worker=worker_of(text), time_s=_time(text, before), values=values,
+        )  # fmt: skip
+
+
+def _time(text: str, before: str) -> float | None:
+    stamp = time_of(text)
+    for earlier in reversed(before.splitlines()[1:]):
+        if stamp is not None:
+            break
+        stamp = time_of(earlier)
+    return stamp
+
+
+def _whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Regroup chunks at line ends; a line longer than a chunk is cut."""
+    carried = b""
+    for chunk in chunks:
+        cut = chunk.rfind(b"\n") + 1
+        if cut == 0 and len(carried) < CHUNK_BYTES:
+            carried += chunk
+            continue
+        yield carried + chunk[:cut]
+        carried = chunk[cut:]
+    if carried:
+        yield carried
+
+
+def _scan_document(document: Document, patterns: Patterns) -> _Scan:
+    scan = _Scan(document.name, patterns)
+    for lines in _whole_lines(document.chunks):
+        if lines:
+            scan.feed(lines)
+    return scan
+
+
+def scan(documents: Iterable[Document], patterns: Patterns, *, num_threads: int = 2) -> Evidence:
+    """Read every document once and return what matched.
+
+    RE2 works outside the interpreter lock, so threads help; the result does not depend on them.
+    """
+    with ThreadPoolExecutor(max_workers=num_threads) as pool:
+        scans = list(pool.map(lambda d: _scan_document(d, patterns), documents))
+    blocks: list[Block] = []
+    hits: dict[str, list[Hit]] = defaultdict(list)
+    counts: Counter[str] = Counter()
+    for each in scans:
+        offset = len(blocks)
+        for block, head in zip(each.blocks, each.heads, strict=True):
+            text = bytes(head).decode("utf-8", "replace")
+            blocks.append(replace(block, index=block.index + offset, text=text))
+        for name, found in each.hits.items():
+            hits[name] += [replace(hit, block=hit.block + offset) for hit in found]
+        counts.update(each.counts)
+    return Evidence(
+        blocks=tuple(blocks), hits={k: tuple(v) for k, v in hits.items()}, counts=dict(counts)
+    )

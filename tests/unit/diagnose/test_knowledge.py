@@ -1,0 +1,65 @@
+"""Every cause proves itself on its own example, and the knowledge keeps its rules."""
+
+import re
+from pathlib import Path
+
+import pytest
+import re2
+
+from shardwright.diagnose.causes import load_benign, load_causes
+from shardwright.diagnose.doctor import examine
+from shardwright.diagnose.evidence import Document
+from shardwright.diagnose.pages import all_pages
+from shardwright.diagnose.predicates import PREDICATES
+from shardwright.diagnose.ranking import CONFIDENT
+
+CAUSES = load_causes()
+EXAMPLES = [(c, n) for c in CAUSES for n in range(len(c.examples))]
+
+
+def diagnose_text(text):
+    return examine([Document(name="evidence.txt", chunks=[text.encode()])])
+
+
+@pytest.mark.parametrize(("cause", "number"), EXAMPLES, ids=lambda v: getattr(v, "code", str(v)))
+def test_example_leads_to_its_cause(cause, number):
+    first = diagnose_text(cause.examples[number]).findings[0]
+    assert first.code == cause.code
+    assert (first.confidence >= CONFIDENT) or cause.yields or first.confidence >= 0.5
+
+
+@pytest.mark.parametrize("cause", CAUSES, ids=lambda c: c.code)
+def test_cause_is_well_formed(cause):
+    names = [s.name.rsplit(".", 1)[1] for s in cause.signals]
+    codes = {c.code for c in CAUSES} | {c.family for c in CAUSES}
+    assert re.fullmatch(r"[a-z0-9-]+", cause.code)
+    assert all(0 <= s.weight < 1 for s in cause.signals)
+    assert {n for s in cause.signals for n in s.needs} <= set(names)
+    assert {n for group in cause.requires for n in group} | set(cause.unless) <= set(names)
+    assert all(s.predicate is None or s.predicate in PREDICATES for s in cause.signals)
+    assert cause.explains <= codes | {"engine-flags"}
+    assert cause.family not in cause.explains
+    assert "?" not in diagnose_text(cause.examples[0]).findings[0].cause
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [(s.name, s.pattern) for c in CAUSES for s in c.signals if s.pattern]
+    + [(p, p) for p in load_benign()],
+)
+def test_pattern_has_a_literal_word_to_prefilter_by(name, pattern):
+    """A pattern without one would be run over every chunk of every log."""
+    prefilter = re2.Filter()
+    prefilter.Add(f"(?m){pattern}")
+    prefilter.Compile()
+    assert prefilter.Match(b"", potential=True) is None, name
+
+
+def test_every_predicate_is_used():
+    used = {s.predicate for c in CAUSES for s in c.signals if s.predicate}
+    assert used == set(PREDICATES)
+
+
+def test_docs_are_fresh():
+    written = Path(__file__).parents[3] / "docs" / "causes.md"
+    assert written.read_text(encoding="utf-8") == all_pages(CAUSES), "run scripts/docs-causes"
