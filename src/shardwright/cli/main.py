@@ -22,6 +22,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("plan", "Decide the layout, and say why."),
     "doctor": ("doctor", "Name the cause of a failure, from logs, events and manifests."),
     "explain": ("explain", "Print the page of one of the doctor's causes."),
+    "predict": ("predict", "Predict a table of points."),
+    "accuracy": ("accuracy", "Compare predictions with your own measurements."),
     "verdict": ("verdict", "Judge a load test against the objective."),
     "render": ("render", "Write the Kubernetes manifests."),
     "schema": ("schema", "Print the JSON Schema of a spec."),
