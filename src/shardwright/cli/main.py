@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "predict": ("predict", "Predict a table of points."),
     "accuracy": ("accuracy", "Compare predictions with your own measurements."),
     "verdict": ("verdict", "Judge a load test against the objective."),
+    "rehearse": ("rehearse", "Run it here, small, with the real engine."),
     "render": ("render", "Write the Kubernetes manifests."),
     "schema": ("schema", "Print the JSON Schema of a spec."),
     "lint": ("lint", "Find what will fail in Kubernetes manifests."),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from shardwright.engines.rehearsal import Rehearsal
 from shardwright.model.launch import Budgets, Rendezvous, Role
 from shardwright.model.layout import Layout
 from shardwright.model.plan import Plan
@@ -49,6 +50,7 @@ class Engine:
     meet: how members find each other under a mechanism, or why the engine cannot run under it.
     processes: what one member runs; a Ray worker runs nothing of its own.
     shm_bytes: what the ranks of one member need of /dev/shm, by local ranks.
+    rehearsal: how it runs on a CPU; None: it cannot.
     default_version, default_gpu_memory_utilization (by version): what holds if nothing is said.
     """
 
@@ -63,3 +65,4 @@ class Engine:
     processes: Callable[[Serve, Role], tuple[Process, ...]]
     shm_bytes: Callable[[int, Rendezvous], int]
     log_patterns: Mapping[str, str]
+    rehearsal: Rehearsal | None = None

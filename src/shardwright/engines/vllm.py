@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from shardwright.engines.engine import Engine, Refusal, Serve
 from shardwright.engines.versions import is_at_least
+from shardwright.engines.vllm_rehearsal import VLLM_REHEARSAL
 from shardwright.model.launch import Ray, Rendezvous, Role, TorchStore
 from shardwright.model.layout import Layout
 from shardwright.model.process import EnvVar, HttpCheck, Phase, Port, Probe, Probes, Process
@@ -277,4 +278,5 @@ VLLM = Engine(
     processes=processes,
     shm_bytes=shm_bytes,
     log_patterns=LOG_PATTERNS,
+    rehearsal=VLLM_REHEARSAL,
 )
