@@ -21,7 +21,8 @@ check: $(STAMP)  ## format, lint, types, layers and unit tests: what every commi
 	@.venv/bin/lint-imports --no-logo
 	@$(PY) -m pytest tests/unit
 
-test: check  ## everything above, then the real engine on the CPU
+test: check  ## everything above, servers on loopback, then the real engine on the CPU
+	@$(PY) -m pytest tests/integration
 	@if [ -d tests/rehearsal ]; then $(PY) -m pytest tests/rehearsal; fi
 
 testbed:  ## bring up a real Kubernetes of two nodes on this machine (root, Debian, Go)

@@ -52,4 +52,17 @@ def _shape(request: Request, folder: Path) -> ModelShape:
 
     if request.model.config_file:
         return shape.read_config(folder / request.model.config_file, request.model.id)
-    return shape.load(request.model.id)
+    return model_shape(request.model.id, request.model.revision, request.network.hf_endpoint)
+
+
+def model_shape(name: str, revision: str | None = None, endpoint: str | None = None) -> ModelShape:
+    """Return the shape of a model by id or path: shipped with us, else fetched from the hub."""
+    from shardwright import shape
+    from shardwright.facts import models
+
+    is_path = name.endswith(".json") or Path(name).is_dir()
+    if is_path or models.find(name) or name.count("/") != 1:
+        return shape.load(name)
+    from shardwright.drive.hub import Hub
+
+    return shape.read_config(Hub(endpoint=endpoint).config(name, revision), name)
