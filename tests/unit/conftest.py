@@ -1,6 +1,10 @@
 """Options of the unit tests."""
 
+import os
+
 import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # unit tests ask nobody for a model they do not know
 
 
 def pytest_addoption(parser):

@@ -114,6 +114,8 @@ def _answers(endpoint: str) -> bool:
 
     huggingface_hub tries an address that refuses for 20 s and more; what it has cached needs none.
     """
+    if os.environ.get("HF_HUB_OFFLINE", "0").lower() in {"1", "true", "yes", "on"}:
+        return False
     parts = urlsplit(endpoint)
     if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY")):
         return True
@@ -148,9 +150,9 @@ def _unknown(model_id: str, where: str) -> ShardwrightError:
 def _unreachable(model_id: str, where: str) -> ShardwrightError:
     near = nearest(model_id, models.index())
     hint = f", or use one that ships with us: {', '.join(near)}" if near else ""
-    return ShardwrightError(
-        code="hub-unreachable",
-        what=f"{model_id} does not ship with shardwright, and {where} cannot be reached",
+    return usage_error(
+        "hub-unreachable",
+        f"{model_id} does not ship with shardwright, and {where} cannot be reached",
         cause="offline, no proxy set, or HF_HUB_OFFLINE=1",
         remedy=f"give the path of its config.json (spec.model.configFile){hint}",
     )
