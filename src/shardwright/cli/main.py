@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 from typing import NoReturn
 
 import click
@@ -22,10 +23,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("plan", "Decide the layout, and say why."),
     "doctor": ("doctor", "Name the cause of a failure, from logs, events and manifests."),
     "explain": ("explain", "Print the page of one of the doctor's causes."),
-    "predict": ("predict", "Predict a table of points."),
-    "accuracy": ("accuracy", "Compare predictions with your own measurements."),
+    "bench": ("bench", "Load an endpoint and judge it against the objective."),
     "verdict": ("verdict", "Judge a load test against the objective."),
-    "rehearse": ("rehearse", "Run it here, small, with the real engine."),
     "render": ("render", "Write the Kubernetes manifests."),
     "schema": ("schema", "Print the JSON Schema of a spec."),
     "lint": ("lint", "Find what will fail in Kubernetes manifests."),
@@ -79,6 +78,9 @@ def main() -> NoReturn:
         # the reader of our stdout went away (`shardwright plan | head`): not an error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(ExitCode.DONE)
+    except Exception:  # noqa: BLE001  (the last stop: a bug keeps its traceback and its own code)
+        traceback.print_exc()
+        _leave("this is a bug in shardwright; please report the lines above", ExitCode.BUG)
     sys.exit(code if isinstance(code, int) else ExitCode.DONE)
 
 

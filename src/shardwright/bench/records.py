@@ -1,0 +1,96 @@
+"""Measurements kept as dated records, exported in the columns `predict` and `accuracy` read.
+
+One JSON object a line, appended, so that an interrupted write loses at most its own line.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+
+from shardwright.bench.run import Run
+from shardwright.model.plan import Plan
+from shardwright.model.request import Request
+
+COLUMNS = (
+    "id", "date", "model", "dtype", "gpu", "engine", "engine_version", "tp", "pp", "ep",
+    "attention_dp", "isl", "osl", "concurrency", "request_rate", "max_num_batched_tokens",
+    "max_num_seqs", "kv_cache_dtype", "quantization", "window", "ttft_ms", "tpot_ms",
+    "ttft_p95_ms", "itl_p95_ms", "output_tokens_s_total", "requests", "source",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What was measured: the spec and its plan, and the day, as 2026-11-23."""
+
+    request: Request
+    plan: Plan
+    engine_version: str
+    date: str
+
+
+def record(run: Run, setting: Setting) -> dict[str, str | int | float | None]:
+    """Flatten one run into the columns above; milliseconds, means unless named otherwise."""
+    request, layout, measured = setting.request, setting.plan.layout, run.measured
+    engine = request.engine
+
+    def ms(name: str, percentile: float | None = None) -> float | None:
+        summary = getattr(measured, name)
+        if summary is None:
+            return None
+        value = summary.mean if percentile is None else summary.at(percentile)
+        return None if value is None else round(value * 1e3, 4)
+
+    load = run.scenario
+    return {
+        "id": f"{request.name}-{setting.date}-{load.concurrency or load.requests_per_s}",
+        "date": setting.date,
+        "model": request.model.id,
+        "dtype": engine.dtype,
+        "gpu": request.cluster.gpu,
+        "engine": engine.name,
+        "engine_version": setting.engine_version,
+        "tp": layout.tensor_parallel,
+        "pp": layout.pipeline_parallel,
+        "ep": layout.expert_parallel,
+        "attention_dp": layout.data_parallel,
+        "isl": load.input_tokens,
+        "osl": load.output_tokens,
+        "concurrency": load.concurrency,
+        "request_rate": load.requests_per_s,
+        "max_num_batched_tokens": engine.max_num_batched_tokens,
+        "max_num_seqs": engine.max_num_seqs,
+        "kv_cache_dtype": engine.kv_cache_dtype,
+        "quantization": engine.quantization,
+        "window": "steady",
+        "ttft_ms": ms("ttft"),
+        "tpot_ms": ms("itl"),
+        "ttft_p95_ms": ms("ttft", 95),
+        "itl_p95_ms": ms("itl", 95),
+        "output_tokens_s_total": measured.output_tokens_per_s,
+        "requests": measured.num_completed,
+        "source": f"{measured.tool} {measured.tool_version or ''}".strip(),
+    }
+
+
+def to_line(row: dict[str, str | int | float | None]) -> str:
+    """Write a record as one line of JSON."""
+    return json.dumps(row, sort_keys=True) + "\n"
+
+
+def to_csv(lines: str) -> str:
+    """Export records as CSV; a line cut short by an interruption is left out."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for line in lines.splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict):
+            writer.writerow({k: "" if v is None else v for k, v in row.items()})
+    return out.getvalue()

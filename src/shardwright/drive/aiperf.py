@@ -1,0 +1,98 @@
+"""AIPerf as a process of its own environment: the real `LoadTool`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from shardwright.bench.aiperf import API_KEY_VARIABLE, Target, aiperf_config
+from shardwright.bench.run import ResultFiles
+from shardwright.bench.scenario import Scenario
+from shardwright.model.errors import ShardwrightError
+
+GRACE_S = 10
+_OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AiperfProcess:
+    """Runs `aiperf profile`. executable: the aiperf command; folder: where runs are kept.
+
+    api_key reaches AIPerf through its environment only. say: called with a line when a run starts.
+    """
+
+    executable: Path
+    folder: Path
+    api_key: str | None
+    say: Callable[[str], None]
+
+    def run(self, scenario: Scenario, target: Target, name: str) -> ResultFiles:
+        """Send the load and read back what AIPerf wrote. An interrupt ends AIPerf first."""
+        place = self.folder / name
+        place.mkdir(parents=True, exist_ok=True)
+        config = place / "aiperf.json"
+        config.write_text(json.dumps(aiperf_config(scenario, target, str(place)), indent=2))
+        self.say(f"{name}: {scenario.num_requests} requests at {scenario.load}")
+        log = place / "aiperf.out"
+        with log.open("w") as out:
+            argv = [str(self.executable), "profile", "--config", str(config)]
+            code = self._run(argv, out.fileno(), is_local=Path(target.tokenizer).is_dir())
+        summary = place / "profile_export_aiperf.json"
+        if code != 0 or not summary.is_file():
+            raise _failed(code, log)
+        return ResultFiles(
+            folder=str(place),
+            summary=summary.read_text(),
+            records=_text(place / "profile_export.jsonl"),
+            server_metrics=_text(place / "server_metrics_export.json"),
+        )
+
+    def _run(self, argv: list[str], out: int, *, is_local: bool) -> int:
+        env = os.environ | {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
+        if is_local:  # in offline mode AIPerf takes a directory for a hub id and refuses it
+            env = {k: v for k, v in env.items() if k not in _OFFLINE}
+        if self.api_key:
+            env[API_KEY_VARIABLE] = self.api_key
+        # a session of its own: Ctrl-C reaches us, and we end all of its workers
+        process = subprocess.Popen(
+            argv, stdout=out, stderr=subprocess.STDOUT, env=env, start_new_session=True
+        )
+        try:
+            return process.wait()
+        finally:
+            if process.poll() is None:
+                _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(timeout=GRACE_S)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+        else:
+            return
+
+
+def _text(path: Path) -> str | None:
+    return path.read_text() if path.is_file() else None
+
+
+def _failed(code: int, log: Path) -> ShardwrightError:
+    lines = [line.strip("│ \n") for line in log.read_text(errors="replace").splitlines()]
+    told = [line for line in lines if "rror" in line or "xception" in line] or lines
+    return ShardwrightError(
+        code="load-tool-failed",
+        what=f"AIPerf ended with status {code}",
+        details=tuple(line[:200] for line in told[-5:] if line),
+        remedy=f"read {log}; check that the endpoint answers and the tokenizer can be loaded "
+        "(pass --tokenizer DIR where there is no network)",
+    )

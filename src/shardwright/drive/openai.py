@@ -1,0 +1,36 @@
+"""What an OpenAI-compatible endpoint says of itself."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+
+from shardwright.model.errors import ShardwrightError
+
+TIMEOUT_S = 10
+
+
+def served_model(url: str, api_key: str | None) -> str:
+    """Return the first model the endpoint serves. Raises ShardwrightError if it does not answer."""
+    request = urllib.request.Request(f"{url.rstrip('/')}/v1/models")  # noqa: S310  (checked below)
+    if request.type not in ("http", "https"):
+        raise _unreachable(url, "only http and https can be loaded")
+    if api_key:
+        request.add_header("Authorization", f"Bearer {api_key}")
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
+            return str(json.load(answer)["data"][0]["id"])
+    except urllib.error.HTTPError as error:
+        hint = "pass --api-key-env" if error.code in (401, 403) else "is it an OpenAI endpoint?"
+        raise _unreachable(url, f"it answers {error.code}; {hint}") from error
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise _unreachable(url, str(error)) from error
+
+
+def _unreachable(url: str, why: str) -> ShardwrightError:
+    return ShardwrightError(
+        code="endpoint-unreachable",
+        what=f"{url}/v1/models cannot be read: {why}",
+        remedy="check the address; with kubectl: kubectl port-forward service/NAME 8000",
+    )
