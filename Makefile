@@ -43,4 +43,8 @@ CASES ?= tests/data/failures
 doctor-score: $(STAMP)  ## score the doctor by family; CASES=folder of cases
 	@$(PY) scripts/doctor-score $(CASES)
 
+fit-memory: $(STAMP)  ## refit memory overheads from measured starts, rewrite docs/accuracy-memory.md
+	@$(PY) benchmarks/fit_memory.py
+
+.PHONY: fit-memory
 .PHONY: help setup check test testbed test-cluster format doctor-score

@@ -1,11 +1,10 @@
 """One value per engine: flags by version, memory rule, divisibility, commands, log patterns."""
 
 from shardwright.engines.engine import Engine, Refusal, Serve
-from shardwright.engines.sglang import SGLANG
 from shardwright.engines.vllm import VLLM
 from shardwright.model.errors import ShardwrightError, usage_error
 
-ENGINES: tuple[Engine, ...] = (VLLM, SGLANG)
+ENGINES: tuple[Engine, ...] = (VLLM,)
 
 _BY_NAME = {engine.name: engine for engine in ENGINES}
 if len(_BY_NAME) != len(ENGINES):

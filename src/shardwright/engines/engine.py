@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from shardwright.model.launch import Budgets, ConfigFiles, Rendezvous, Role, Task
+from shardwright.engines.rehearsal import Rehearsal
+from shardwright.model.launch import Budgets, Rendezvous, Role
 from shardwright.model.layout import Layout
 from shardwright.model.plan import Plan
 from shardwright.model.process import Process
@@ -49,10 +50,7 @@ class Engine:
     meet: how members find each other under a mechanism, or why the engine cannot run under it.
     processes: what one member runs; a Ray worker runs nothing of its own.
     shm_bytes: what the ranks of one member need of /dev/shm, by local ranks.
-    refuse_request: (request, version) -> what the engine cannot do of what is asked.
-    tasks: what must be done between the download and serving, such as building engines.
-    configs: files its members read.
-    health_path: answers 2xx once the engine can serve. run_as_user: the user its image has.
+    rehearsal: how it runs on a CPU; None: it cannot.
     default_version, default_gpu_memory_utilization (by version): what holds if nothing is said.
     """
 
@@ -67,8 +65,4 @@ class Engine:
     processes: Callable[[Serve, Role], tuple[Process, ...]]
     shm_bytes: Callable[[int, Rendezvous], int]
     log_patterns: Mapping[str, str]
-    refuse_request: Callable[[Request, str], tuple[Refusal, ...]] = lambda _request, _version: ()
-    tasks: Callable[[Serve], tuple[Task, ...]] = lambda _serve: ()
-    configs: Callable[[Serve], tuple[ConfigFiles, ...]] = lambda _serve: ()
-    health_path: str = "/health"
-    run_as_user: int | None = None
+    rehearsal: Rehearsal | None = None

@@ -43,7 +43,6 @@ def build_launch_plan(request: Request, shape: ModelShape, plan: Plan) -> Launch
     num_members = max(1, plan.num_nodes // plan.layout.replicas)
     mechanism = request.launch or _default_mechanism(num_members)
     rendezvous = _meet(engine, version, mechanism, num_members)
-    _refuse(engine, version, request)
     stored = checkpoint_bytes(shape)
     serve = Serve(
         request=request,
@@ -77,7 +76,7 @@ def build_launch_plan(request: Request, shape: ModelShape, plan: Plan) -> Launch
             topology_domain=request.cluster.topology_key,
         ),
         replicas=plan.layout.replicas,
-        endpoints=(_endpoint(request, engine),),
+        endpoints=(_endpoint(request),),
         budgets=serve.budgets,
         placement=_placement(request),
         tasks=(download_task(request, image, claim, serve.budgets, serve.weights_path),),
@@ -125,17 +124,6 @@ def _meet(engine: Engine, version: str, mechanism: Mechanism, num_members: int) 
             exit_code=ExitCode.USAGE,
         )
     return meeting
-
-
-def _refuse(engine: Engine, version: str, request: Request) -> None:
-    for refusal in engine.refuse_request(request, version):
-        raise ShardwrightError(
-            code=refusal.code,
-            what=f"{engine.name} {version} cannot do what the spec asks",
-            cause=refusal.reason,
-            remedy="change the spec, or choose another engine",
-            exit_code=ExitCode.USAGE,
-        )
 
 
 def _members(serve: Serve, engine: Engine, image: str, claim: str) -> tuple[Member, ...]:
@@ -198,13 +186,13 @@ def place_ranks(plan: Plan, num_members: int) -> tuple[tuple[Rank, ...], ...]:
     return tuple(tuple(ranks[i : i + per_member]) for i in starts)
 
 
-def _endpoint(request: Request, engine: Engine) -> Endpoint:
+def _endpoint(request: Request) -> Endpoint:
     secret = request.access.api_key_secret
     return Endpoint(
         name="http",
-        process=engine.name,
+        process=request.engine.name,
         port="http",
-        health_path=engine.health_path,
+        health_path="/health",
         api_key=SecretValue(secret, "api-key") if secret else None,
         route_host=request.access.route_host,
     )

@@ -14,7 +14,8 @@ class RankMemory:
     """GPU memory of the fullest rank of one stage, bytes.
 
     total_bytes is what the driver reports for the GPU; budget_bytes what the engine allows itself
-    (for vLLM total x gpu_memory_utilization); kv_cache_bytes what is left for the KV cache.
+    (for vLLM total x gpu_memory_utilization); kv_cache_bytes what the KV cache gets, negative
+    where the rest alone is over the budget.
     """
 
     stage: int

@@ -1,0 +1,23 @@
+"""The planner as a library: plain arguments in, frozen values out. Re-exported, lazily, by
+`shardwright`.
+"""
+
+from __future__ import annotations
+
+from shardwright.plan.memory import MemoryAnswer, predict
+from shardwright.plan.memory_rows import question_of
+
+
+def predict_memory(model: str, gpu: str, **columns: str | float) -> MemoryAnswer:
+    """Predict memory per rank and the KV cache of one model on one kind of GPU.
+
+    model: an id or the path of a config.json. columns: those of `shardwright predict memory`, such
+    as tp, pp, dtype, quantization, gpu_memory_utilization, max_model_len, engine_version. Raises
+    ShardwrightError for what cannot be predicted.
+
+    >>> answer = predict_memory("meta-llama/Llama-3.1-70B", "H200", max_model_len=8192)
+    >>> answer.fits, round(answer.ranks[0].weights_bytes / 2**30, 1)
+    (False, 131.4)
+    """
+    row = {name: str(value) for name, value in columns.items()}
+    return predict(question_of({**row, "model": model, "gpu": gpu}))

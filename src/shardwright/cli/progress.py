@@ -1,0 +1,74 @@
+"""A rehearsal's events as they happen: one line each, and a line that counts on a terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TextIO
+
+from shardwright.rehearse.events import (
+    Check,
+    Event,
+    Note,
+    PhaseDone,
+    ProcessStarted,
+    Ready,
+    Stage,
+    Waiting,
+)
+
+_CLEAR = "\r\x1b[K"
+
+
+class Progress:
+    """Writes events to stderr, so that stdout stays the result."""
+
+    def __init__(self, stream: TextIO = sys.stderr) -> None:
+        self._stream = stream
+        self._live = stream.isatty()
+        self._began = time.monotonic()
+
+    def show(self, event: Event) -> None:
+        """Write one event."""
+        match event:
+            case Waiting(at_s=at_s, what=what):
+                self._wait(f"    {at_s:4.0f} s  waiting for {what}")
+            case Stage(title=title):
+                elapsed = time.monotonic() - self._began
+                self._line(f"{elapsed:6.1f} s  {title}")
+            case _:
+                self._line(f"    {_said(event)}")
+
+    def say(self, text: str) -> None:
+        """Write a line of our own."""
+        self._line(text)
+
+    def _line(self, text: str) -> None:
+        self._stream.write(f"{_CLEAR if self._live else ''}{text}\n")
+        self._stream.flush()
+
+    def _wait(self, text: str) -> None:
+        if self._live:
+            self._stream.write(f"{_CLEAR}{text}")
+            self._stream.flush()
+        else:
+            self._line(text)
+
+
+def _said(event: Event) -> str:
+    match event:
+        case ProcessStarted(member=member, process=process):
+            return f"member {member}: {process} started"
+        case PhaseDone():
+            return (
+                f"{event.at_s:4.0f} s  member {event.member} {event.process}: {event.phase} "
+                f"in {event.took_s:.1f} s (allowed when deployed: {event.budget_s:.0f} s)"
+            )
+        case Ready(at_s=at_s, budget_s=budget_s):
+            return f"{at_s:4.0f} s  ready (allowed when deployed: {budget_s:.0f} s)"
+        case Check(name=name, passed=passed, detail=detail):
+            return f"{'ok' if passed else 'FAILED':6} {name}: {detail}"
+        case Note(text=text):
+            return text
+        case _:
+            return str(event)

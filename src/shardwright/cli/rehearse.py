@@ -1,0 +1,179 @@
+"""`shardwright rehearse`: the launch plan as real processes here, proved and torn down."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from shardwright.cli.options import output_option, print_json, spec_argument
+from shardwright.cli.resolve import resolve
+from shardwright.model.errors import ExitCode, ShardwrightError, usage_error
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from shardwright.cli.progress import Progress
+    from shardwright.rehearse.report import Report
+    from shardwright.rehearse.scene import Scene
+
+
+@click.command()
+@spec_argument
+@click.option("--ranks", metavar="TxP", help="Tensor x pipeline ranks here; 2 of each axis used.")
+@click.option(
+    "--nodes",
+    type=click.Choice(["processes", "namespaces"]),
+    default="processes",
+    show_default=True,
+    help="Members as processes side by side, or each in its own network namespace (needs root).",
+)
+@click.option("--drill", is_flag=True, help="Kill one rank, and see whether a restart mends it.")
+@click.option(
+    "--compare/--no-compare",
+    default=True,
+    help="Score the tokens again in a single process.",
+    show_default=True,
+)
+@click.option(
+    "--timeout",
+    type=click.IntRange(min=10),
+    default=600,
+    show_default=True,
+    help="Seconds that a start of the group may take.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("rehearsals"),
+    show_default=True,
+    help="Directory for logs and reports.",
+)
+@output_option
+def command(
+    spec: Path,
+    ranks: str | None,
+    nodes: str,
+    drill: bool,
+    compare: bool,
+    timeout: int,
+    out: Path,
+    output: str,
+) -> int:
+    """Run SPEC.yaml here with the real engine, on the CPU and at small scale, and prove it."""
+    from shardwright.cli.plan import draw
+    from shardwright.cli.progress import Progress
+    from shardwright.cli.staging import stage
+    from shardwright.model.plain import plain
+    from shardwright.rehearse.text import report_text
+
+    _interrupt_on(signal.SIGTERM, signal.SIGHUP)
+    progress = Progress()
+    resolved = resolve(spec)
+    scene = stage(resolved, spec.parent, _ranks(ranks), nodes, progress)
+    directory = out / scene.deployed.name / time.strftime("%Y%m%d-%H%M%S")
+    report = perform(scene, directory, progress, (timeout, compare, drill))
+    _write(report, draw(resolved, scene.deployed, "mermaid"), directory)
+    if output == "json":
+        body = plain(report) | {"passed": report.passed, "directory": str(directory)}
+        print_json({"apiVersion": "shardwright.dev/rehearsal/v1alpha1", "rehearsal": body})
+    else:
+        click.echo(report_text(report), nl=False)
+        click.echo(f"report: {directory / 'report.md'}", err=True)
+    return ExitCode.DONE if report.passed else ExitCode.VERDICT_NO
+
+
+def perform(
+    scene: Scene, directory: Path, progress: Progress, options: tuple[int, bool, bool]
+) -> Report:
+    """Do the rehearsal with real processes; nothing of it is left whatever happens."""
+    from shardwright.drive.clock import SystemClock
+    from shardwright.drive.http import LocalHttp
+    from shardwright.drive.processes import LocalProcesses
+    from shardwright.rehearse.resolve import Surroundings
+    from shardwright.rehearse.session import Job, Session
+
+    timeout_s, with_comparison, with_drill = options
+    members = scene.plan.group.members
+    with LocalProcesses(
+        names=tuple(f"{scene.plan.name}-{member.index}" for member in members),
+        shm_bytes=tuple(member.shm_bytes for member in members),
+        isolate=scene.is_isolated,
+        directory=directory,
+    ) as processes:
+        around = Surroundings(
+            env=(*scene.env, ("TMPDIR", str(processes.tmp)), ("RAY_TMPDIR", str(processes.tmp))),
+            secrets={
+                (secret.name, key): secrets.token_hex(16)
+                for secret in scene.plan.secrets
+                for key in secret.keys
+            },
+        )
+        job = Job(
+            deployed=scene.deployed,
+            plan=scene.plan,
+            changes=scene.changes,
+            rules=scene.rules,
+            around=around,
+            version=scene.version,
+            vocab_size=scene.vocab_size,
+            nodes=scene.nodes,
+            timeout_s=timeout_s,
+            with_comparison=with_comparison,
+            with_drill=with_drill,
+        )
+        http = LocalHttp(processes.connect)
+        session = Session(job=job, supervisor=processes, http=http, clock=SystemClock())
+        events = session.run()
+        while True:
+            try:
+                progress.show(next(events))
+            except StopIteration as done:
+                report: Report = done.value
+                return report
+            except ShardwrightError as error:
+                error.remedy = (error.remedy or "").replace("logs/", f"{directory}/logs/")
+                raise
+
+
+def _ranks(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if not match or "0" in match.groups():
+        raise usage_error(
+            "ranks-not-read",
+            f"--ranks {text} is not TxP",
+            remedy="write tensor x pipeline ranks, for example --ranks 2x2",
+        )
+    return int(match[1]), int(match[2])
+
+
+def _interrupt_on(*signals: signal.Signals) -> None:
+    """Treat the signals of a closing terminal or a stopping job like Ctrl-C."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise KeyboardInterrupt
+
+    for each in signals:
+        signal.signal(each, interrupt)
+
+
+def _write(report: Report, topology: str, directory: Path) -> None:
+    import json
+
+    from shardwright.model.plain import plain
+    from shardwright.rehearse.markdown import report_markdown
+
+    (directory / "report.md").write_text(report_markdown(report, topology), encoding="utf-8")
+    body = json.dumps(plain(report), indent=2, sort_keys=True)
+    (directory / "report.json").write_text(body + "\n", encoding="utf-8")
+
+
+__all__ = ["command", "perform"]

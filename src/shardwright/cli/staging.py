@@ -1,0 +1,188 @@
+"""From a spec to a scene: the small model written, the engine found, the machine checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shardwright.drive.checkpoint import write_checkpoint
+from shardwright.drive.machine import observe
+from shardwright.engines import find_engine
+from shardwright.facts import models
+from shardwright.launch.build import build_launch_plan
+from shardwright.model.errors import ShardwrightError
+from shardwright.model.process import EnvVar, Process
+from shardwright.model.text import text
+from shardwright.plan.plan import make_plan
+from shardwright.rehearse.preflight import Needs, obstacles
+from shardwright.rehearse.rendezvous import with_rendezvous
+from shardwright.rehearse.scene import Scene, refuse_unrehearsed, rehearsed_layout
+from shardwright.rehearse.shrink import SmallModel, shrink
+from shardwright.rehearse.substitution import Change, Substitution, members_for, substitute
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from shardwright.cli.progress import Progress
+    from shardwright.cli.resolve import Resolved
+    from shardwright.engines.rehearsal import Rehearsal
+    from shardwright.model.launch import LaunchPlan
+    from shardwright.model.request import Request
+
+MAX_MODEL_LEN = 1024
+
+
+def stage(
+    resolved: Resolved,
+    folder: Path,
+    ranks: tuple[int, int] | None,
+    nodes: str,
+    progress: Progress,
+) -> Scene:
+    """Prepare a rehearsal. Raises ShardwrightError for whatever would make it fail."""
+    request = resolved.request
+    engine = find_engine(request.engine.name)
+    plan = make_plan(request, resolved.shape)
+    deployed = build_launch_plan(request, resolved.shape, plan)
+    rules = refuse_unrehearsed(deployed, plan.layout, engine.rehearsal)
+    layout = rehearsed_layout(plan.layout, ranks)
+    small = shrink(_published(request, folder), plan.layout, layout, engine.split_layers)
+    folder_of_small = _checkpoint(small)
+    home = engine_home(engine.name)
+    version = _version(home, engine.name)
+    num_members = members_for(len(deployed.group.members), layout.gpus_per_replica)
+    is_isolated = nodes == "namespaces"
+    substitution = Substitution(
+        tensor_parallel=layout.tensor_parallel,
+        layers=small.layers,
+        model_path=str(folder_of_small),
+        max_model_len=min(MAX_MODEL_LEN, plan.max_model_len),
+        env=_engine_env(rules, layout.gpus_per_replica // num_members),
+        interface="eth0" if is_isolated else "lo",
+    )
+    small_plan, changes = substitute(deployed, substitution, rules)
+    scene = Scene(
+        deployed=deployed,
+        plan=with_rendezvous(small_plan),
+        changes=(*_version_change(deployed, version), *changes, *_narrowed(small)),
+        rules=rules,
+        env=_base_env(home),
+        version=version,
+        vocab_size=small.shape.vocab_size,
+        is_isolated=is_isolated,
+    )
+    _check(scene, home)
+    progress.say(f"plan: {plan.layout}; here: {layout}, {scene.nodes}")
+    progress.say(f"model: {folder_of_small}")
+    return scene
+
+
+def engine_home(name: str) -> Path:
+    """Directory of the engine's executables. Raises ShardwrightError if there is none."""
+    variable = f"SHARDWRIGHT_{name.upper()}"
+    chosen = os.environ.get(variable)
+    if chosen:
+        return Path(chosen).expanduser().absolute().parent
+    raise ShardwrightError(
+        code="engine-not-installed",
+        what=f"there is no {name} here",
+        remedy=f"set {variable} to the Python of an environment that has {name}",
+    )
+
+
+def _check(scene: Scene, home: Path) -> None:
+    programs = {"ray"} if any(p.name == "ray" for p in _processes(scene)) else set()
+    needs = Needs(
+        is_isolated=scene.is_isolated,
+        programs=tuple(sorted({*scene.rules.programs, *programs})),
+        cpu_flags=scene.rules.cpu_flags,
+    )
+    found = obstacles(scene.plan, needs, observe(home))
+    if found:
+        raise found[0]
+
+
+def _processes(scene: Scene) -> Iterator[Process]:
+    for member in scene.plan.group.members:
+        yield from member.processes
+
+
+def _published(request: Request, folder: Path) -> Mapping[str, Any]:
+    if request.model.config_file:
+        path = folder / request.model.config_file
+        config: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return config
+    return models.load(request.model.id).config
+
+
+def _checkpoint(small: SmallModel) -> Path:
+    """Write the small model below the user's cache; the same model is written once."""
+    digest = hashlib.sha256(json.dumps(small.config, sort_keys=True).encode()).hexdigest()[:12]
+    folder = cache_directory() / "models" / digest
+    write_checkpoint(small, folder)
+    return folder
+
+
+def cache_directory() -> Path:
+    """Where Shardwright keeps what it can make again."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "shardwright"
+
+
+def _engine_env(rules: Rehearsal, ranks_per_member: int) -> tuple[EnvVar, ...]:
+    plugin = Path(__file__).parents[1] / "engines" / rules.plugin
+    return (
+        *rules.env,
+        EnvVar(
+            name=rules.ranks_env,
+            value=text(str(ranks_per_member)),
+            why="a member has this many ranks where it would have GPUs",
+        ),
+        EnvVar(
+            name="PYTHONPATH",
+            value=text(str(plugin)),
+            why="a CPU platform whose ranks are spread over nodes as GPUs are",
+        ),
+        EnvVar(
+            name=rules.cache_env,
+            value=text(str(cache_directory() / "compiled")),
+            why="what one rehearsal has worked out, the next need not",
+        ),
+    )
+
+
+def _base_env(home: Path) -> tuple[tuple[str, str], ...]:
+    """What every process starts from: nothing of the user's own settings, as in a container."""
+    kept = {name: os.environ[name] for name in ("HOME", "USER", "LANG") if name in os.environ}
+    path = os.pathsep.join((str(home), "/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"))
+    return tuple(sorted({"LANG": "C.UTF-8", **kept, "PATH": path}.items()))
+
+
+def _version(home: Path, name: str) -> str:
+    """Version of the engine's distribution, as its environment's metadata tells it."""
+    found = sorted((home.parent / "lib").glob(f"python*/site-packages/{name}-*.dist-info"))
+    return found[-1].name.removesuffix(".dist-info").split("-", 1)[1] if found else "unknown"
+
+
+def _version_change(deployed: LaunchPlan, version: str) -> tuple[Change, ...]:
+    if version == deployed.engine_version:
+        return ()
+    return (
+        Change(
+            path="engine_version",
+            old=deployed.engine_version,
+            new=version,
+            why="the CPU engine that is at hand",
+            not_proved=f"{deployed.engine} {deployed.engine_version} itself: its flags and changes",
+        ),
+    )
+
+
+def _narrowed(small: SmallModel) -> tuple[Change, ...]:
+    return tuple(
+        Change(path=f"config.json {n.field}", old=str(n.published), new=str(n.small), why=n.why)
+        for n in small.narrowed
+    )

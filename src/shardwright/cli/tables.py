@@ -1,0 +1,54 @@
+"""CSV tables in and out, as the batch commands read and write them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import click
+
+from shardwright.cli.options import print_json, read_text
+from shardwright.model.errors import usage_error
+
+points_argument = click.argument("points", metavar="POINTS.csv", type=click.Path(path_type=Path))
+out_option = click.option(
+    "--out", type=click.Path(path_type=Path), help="File to write; stdout if left out."
+)
+
+
+def read_rows(path: Path, needed: Iterable[str] = ()) -> list[dict[str, str]]:
+    """Read a table with a header; an absent column that is needed is an error."""
+    reader = csv.DictReader(io.StringIO(read_text(path)))
+    rows = [{k: v or "" for k, v in row.items() if k is not None} for row in reader]
+    absent = [name for name in needed if name not in (reader.fieldnames or ())]
+    if absent:
+        raise usage_error(
+            "column-missing",
+            f"{path} has no column {', '.join(absent)}",
+            remedy="the first line must name the columns",
+        )
+    return rows
+
+
+def write_rows(rows: list[dict[str, str]], out: Path | None, output: str) -> None:
+    """Write a table as CSV, or as JSON where asked, to a file or stdout."""
+    if output == "json" and out is None:
+        print_json(rows)
+        return
+    text = _csv(rows)
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    out.write_text(text, encoding="utf-8")
+    click.echo(f"{len(rows)} rows written to {out}", err=True)
+
+
+def _csv(rows: list[Mapping[str, str]] | list[dict[str, str]]) -> str:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()

@@ -1,0 +1,94 @@
+"""What this machine offers, observed for the checks before a rehearsal."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+
+from shardwright.rehearse.preflight import Machine
+
+_PROC = Path("/proc")
+_LISTEN = "0A"  # st of a listening socket; source: proc_pid_net(5), net/tcp
+
+
+def observe(programs_in: Path) -> Machine:
+    """Look at this machine; programs_in: the directory with the engine's executables."""
+    return Machine(
+        system=platform.system(),
+        architecture=platform.machine(),
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
+        cpu_flags=_cpu_flags(),
+        memory_available_bytes=_memory_available_bytes(),
+        shm_free_bytes=_free_bytes(Path("/dev/shm")),  # noqa: S108
+        listening=_listening(),
+        programs=_executables(programs_in),
+    )
+
+
+def _cpu_flags() -> frozenset[str]:
+    for line in _lines(_PROC / "cpuinfo"):
+        name, _, value = line.partition(":")
+        if name.strip() in ("flags", "Features"):
+            return frozenset(value.split())
+    return frozenset()
+
+
+def _memory_available_bytes() -> int:
+    """MemAvailable, or what the control group leaves if that is less."""
+    machine = 0
+    for line in _lines(_PROC / "meminfo"):
+        if line.startswith("MemAvailable:"):
+            machine = int(line.split()[1]) * 1024
+    group = Path("/sys/fs/cgroup")
+    limit, used = (next(iter(_lines(group / f"memory.{f}")), "max") for f in ("max", "current"))
+    if limit.isdigit() and used.isdigit():
+        return min(machine, int(limit) - int(used))
+    return machine
+
+
+def _free_bytes(path: Path) -> int:
+    try:
+        stat = os.statvfs(path)
+    except OSError:
+        return 0
+    return stat.f_bavail * stat.f_frsize
+
+
+def _executables(folder: Path) -> frozenset[str]:
+    try:
+        return frozenset(p.name for p in folder.iterdir() if os.access(p, os.X_OK))
+    except OSError:
+        return frozenset()
+
+
+def _listening() -> Mapping[int, str]:
+    """TCP ports that some program here listens on, and which program, where that can be seen."""
+    inodes: dict[str, int] = {}
+    for name in ("tcp", "tcp6"):
+        for line in _lines(_PROC / "net" / name)[1:]:
+            fields = line.split()
+            if fields[3] == _LISTEN:
+                inodes[fields[9]] = int(fields[1].rpartition(":")[2], 16)
+    owners = dict.fromkeys(inodes.values(), "a program that cannot be seen from here")
+    for process in _PROC.iterdir():
+        if not process.name.isdigit():
+            continue
+        try:
+            targets = [str(fd.readlink()) for fd in (process / "fd").iterdir()]
+            name = (process / "comm").read_text().strip()
+        except OSError:
+            continue  # ended meanwhile, or another user's
+        for target in targets:
+            inode = target.removeprefix("socket:[").removesuffix("]")
+            if inode in inodes:
+                owners[inodes[inode]] = f"{name} (process {process.name})"
+    return owners
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except OSError:
+        return []

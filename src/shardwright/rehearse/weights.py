@@ -1,0 +1,151 @@
+"""Names and random values of the small model's tensors, as the published checkpoints name them.
+
+`tensors` lists what is stored; `values` fills one tensor from a seed, the same bytes everywhere.
+`drive.checkpoint` writes them; the engine's own loader reads them, so the loading path is proved.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from shardwright.model.shape import ModelShape, Tensor
+from shardwright.rehearse import tokenizer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+LOGIT_SPREAD = 4.0
+"""Standard deviation of the logits: wide enough that the best token is rarely a tie in bfloat16."""
+QUIET = 0.25
+"""Factor on the head's rows of tokens that are not plain text, so that answers can be read."""
+
+_BARE = (".bias", ".sinks", "_bias", ".A_log", ".dt_bias")
+"""Endings of tensors that are stored without `.weight`."""
+
+
+class Fill(Enum):
+    """What a tensor is filled with."""
+
+    LINEAR = "linear"
+    EMBEDDING = "embedding"
+    HEAD = "head"
+    NORM = "norm"
+    SMALL = "small"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """One tensor of the file. shape: rows, cols; a vector has rows only."""
+
+    name: str
+    shape: tuple[int, ...]
+    fill: Fill
+
+    @property
+    def num_bytes(self) -> int:
+        """Size in bfloat16."""
+        size = 2
+        for n in self.shape:
+            size *= n
+        return size
+
+
+def tensors(model: ModelShape) -> Iterator[Stored]:
+    """List the stored tensors in file order: embedding, layers, final norm and head."""
+    for tensor in model.first:
+        yield _stored(tensor, tensor.name, model)
+    for index, layer in enumerate(model.layers):
+        for tensor in layer.tensors:
+            for name in _published(tensor, model):
+                yield _stored(tensor, f"model.layers.{index}.{name}", model)
+    for tensor in model.last:
+        yield _stored(tensor, tensor.name, model)
+
+
+def _published(tensor: Tensor, model: ModelShape) -> Iterator[str]:
+    """Names of a layer's tensor inside its layer, one for each copy."""
+    if not tensor.is_routed:
+        yield tensor.name
+        return
+    block, _, projection = tensor.name.partition(".experts.")
+    if model.model_type in _NUMBERED:
+        name, dot, rest = projection.partition(".")
+        projection = _NUMBERED_NAMES[name] + dot + rest
+    for expert in range(tensor.copies):
+        yield f"{block}.experts.{expert}.{projection}"
+
+
+_NUMBERED = frozenset({"mixtral", "phimoe", "minimax_m2"})
+_NUMBERED_NAMES = {"gate_proj": "w1", "down_proj": "w2", "up_proj": "w3"}
+
+
+def _stored(tensor: Tensor, name: str, model: ModelShape) -> Stored:
+    shape = (
+        (tensor.rows,)
+        if tensor.cols == 1 and not tensor.is_linear
+        else (
+            tensor.rows,
+            tensor.cols,
+        )
+    )
+    full = name if name.endswith(_BARE) else f"{name}.weight"
+    return Stored(name=full, shape=shape, fill=_fill(tensor, name, model))
+
+
+def _fill(tensor: Tensor, name: str, model: ModelShape) -> Fill:
+    if name.endswith(_BARE):
+        return Fill.SMALL
+    if name.endswith("embed_tokens"):
+        return Fill.HEAD if model.tie_word_embeddings else Fill.EMBEDDING
+    if name == "lm_head":
+        return Fill.HEAD
+    return Fill.LINEAR if tensor.is_linear else Fill.NORM
+
+
+def values(stored: Stored, seed: int) -> NDArray[np.uint16]:
+    """Return a tensor's bfloat16 values as 16-bit words, uniform around 0 (norms: around 1).
+
+    Raw words of PCG64 are used, not a distribution of numpy's: those may change between releases.
+    """
+    import numpy as np
+
+    count = stored.num_bytes // 2
+    bits = np.random.PCG64([seed, zlib.crc32(stored.name.encode())])
+    words = bits.random_raw((count + 1) // 2).view(np.uint32)[:count]
+    unit = words.astype(np.float32) * np.float32(2.0**-31) - np.float32(1)
+    spread = {
+        Fill.LINEAR: stored.shape[-1] ** -0.5,
+        Fill.EMBEDDING: 1.0,
+        Fill.HEAD: LOGIT_SPREAD * stored.shape[-1] ** -0.5,
+        Fill.NORM: 0.1,
+        Fill.SMALL: 0.02,
+    }[stored.fill]
+    filled = unit * np.float32(spread * 3**0.5)
+    if stored.fill is Fill.NORM:
+        filled += np.float32(1)
+    if stored.fill is Fill.HEAD:
+        filled = filled.reshape(stored.shape)
+        loud = np.full(stored.shape[0], QUIET, dtype=np.float32)
+        loud[tokenizer.readable_ids()] = 1
+        filled = filled * loud[:, None]
+    return bfloat16(filled.reshape(stored.shape))
+
+
+def bfloat16(array: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """Round float32 to the nearest bfloat16, ties to even, as 16-bit words.
+
+    >>> import numpy as np
+    >>> [hex(w) for w in bfloat16(np.array([1.0, -2.5, 1.00390625], dtype=np.float32))]
+    ['0x3f80', '0xc020', '0x3f80']
+    """
+    import numpy as np
+
+    words = array.view(np.uint32)
+    rounded = words + np.uint32(0x7FFF) + ((words >> np.uint32(16)) & np.uint32(1))
+    out: NDArray[np.uint16] = (rounded >> np.uint32(16)).astype(np.uint16)
+    return out
