@@ -36,7 +36,7 @@ def summary(rows: list, ttft: np.ndarray, tpot: np.ndarray) -> list[float]:
     return [round(float(v), 1) for v in out]
 
 
-def table(rows: list, ttft: np.ndarray, tpot: np.ndarray, key) -> str:  # noqa: ANN001
+def table(rows: list, ttft: np.ndarray, tpot: np.ndarray, key) -> str:
     """Return a Markdown table by group, and the line over all rows."""
     lines = [HEADER]
     for group in [*sorted({key(r) for r in rows}), None]:

@@ -1,47 +1,80 @@
-"""How many tokens of KV cache one replica can hold: what limits concurrency in the speed model.
-
-A quick figure from the step model's own sizes; the exact one, per rank and engine version, is the
-memory prediction's, and replaces this one where it is known.
-"""
+"""How many tokens of KV cache one replica can hold: what limits concurrency in the speed model."""
 
 from __future__ import annotations
 
-from shardwright.model.shape import Cut
-from shardwright.plan.ops import Role
-from shardwright.plan.steptime import Setting, cached_bytes_per_token
+from dataclasses import dataclass, replace
 
-USABLE_FRACTION = 0.9
-"""Share of GPU memory the engine takes. vLLM before 0.20 and TensorRT-LLM: 0.9."""
+from shardwright.engines import find_engine
+from shardwright.facts.gpus import Gpu
+from shardwright.model.errors import usage_error
+from shardwright.model.layout import Layout, stages_of
+from shardwright.model.shape import ModelShape
+from shardwright.model.units import GIB
+from shardwright.plan.memory import MemoryQuestion, predict
+from shardwright.plan.point import Point
+from shardwright.shape.quantization import requantized
 
-OVERHEAD_BYTES = 5 * 2**30
-"""Activations, CUDA graphs, NCCL and runtime per GPU. Assumed."""
+DOUBT_FRACTION = 0.1
+"""A shortfall up to this share of a GPU is within what a memory prediction can be wrong by."""
 
-UNLIMITED = 0
-"""What `simulate.replay` takes for a cache that never fills."""
-
-
-def kv_capacity_tokens(s: Setting) -> int:
-    """Return the tokens all ranks of one replica can cache together; 0 if the weights do not fit."""
-    stages = s.pipeline_parallel
-    weights = weight_bytes_per_rank(s)
-    room = s.gpu.memory_bytes * USABLE_FRACTION - weights - OVERHEAD_BYTES
-    per_token = cached_bytes_per_token(s) / stages
-    if room <= 0:
-        return UNLIMITED
-    return int(room / per_token) if per_token else 10**9
+_BITS = {"fp8": 8, "int8": 8, "fp4": 4, "nvfp4": 4, "mxfp4": 4, "int4": 4, "awq": 4, "gptq": 4}
 
 
-def weight_bytes_per_rank(s: Setting) -> float:
-    """Return the stored weights of one rank: products, experts, embedding and head."""
-    tp, stages = s.tensor_parallel, s.pipeline_parallel
-    attention_tp = max(1, tp // s.attention_dp)
-    total = 0.0
-    for g in s.ops.gemms:
-        bits, _ = s.precision.gemm(g.role)
-        cut = 1 if g.cut is Cut.NONE else attention_tp if g.role is Role.ATTENTION else tp
-        total += g.count * g.rows * g.cols * bits / 8 / cut
-    for e in s.ops.experts:
-        size = e.num_experts * e.weights_per_expert * s.precision.expert_bits / 8
-        total += e.count * size / max(tp, s.expert_parallel)
-    ends = 2.0 * 2.0 * s.ops.head_rows * s.ops.hidden_size / tp
-    return (total + ends) / stages
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """tokens: KV-cache tokens of a replica, 0 if not known; note: a doubt to pass on."""
+
+    tokens: int
+    note: str = ""
+
+
+def room_of(point: Point, shape: ModelShape, gpu: Gpu, engine: str, dtype: str) -> Room:
+    """Return the KV-cache tokens of one replica. Raises ShardwrightError for what cannot fit."""
+    stages = point.pipeline_parallel
+    layout = Layout(
+        tensor_parallel=point.tensor_parallel,
+        pipeline_parallel=stages,
+        expert_parallel=point.expert_parallel,
+    )
+    if stages > shape.num_layers:
+        raise usage_error("too-many-stages", f"{stages} stages for {shape.num_layers} layers")
+    answer = predict(
+        MemoryQuestion(
+            shape=stored_as(shape, dtype),
+            layout=layout,
+            stages=stages_of(find_engine("vllm").split_layers(shape.num_layers, stages)),
+            gpu=gpu,
+            engine=engine,
+            version=point.engine_version,
+            kv_cache_dtype=point.kv_cache_dtype,
+            max_model_len=point.isl + point.osl,
+            dtype="bfloat16",
+        )
+    )
+    if answer.fits:
+        return Room(tokens=answer.kv_tokens * point.attention_dp)
+    short = answer.shortfall_bytes
+    message = f"{layout} on {gpu.id}: {short / GIB:.1f} GiB per GPU short"
+    if short > DOUBT_FRACTION * gpu.memory_bytes:
+        raise usage_error("does-not-fit", message)
+    return Room(tokens=0, note=f"may not fit: {message}")
+
+
+def stored_as(shape: ModelShape, dtype: str) -> ModelShape:
+    """Return the shape with its weights stored as asked, whatever the published file holds: a
+    vendor's FP4 checkpoint of a model that is published in FP8 has a name of its own.
+    """
+    bits = _BITS.get(dtype, 16)
+    published = shape.quantization
+    if published is not None and published.scheme.weight_bits == bits:
+        return shape
+    if published is not None:
+        shape = replace(
+            shape,
+            quantization=None,
+            layers=tuple(
+                replace(layer, tensors=tuple(replace(t, scheme=None) for t in layer.tensors))
+                for layer in shape.layers
+            ),
+        )
+    return requantized(shape, dtype) if dtype in _BITS else shape

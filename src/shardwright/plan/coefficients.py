@@ -1,8 +1,8 @@
 """The calibrated numbers of the speed model: a flat table of factors, fitted by scripts/calibrate.
 
-A coefficient is looked up with tags, most general first: `of("layer_s", "vllm", "blackwell")` is the
-base value times the deviation of every tag that has one. Deviations are fitted with a penalty that
-pulls them to 1, so a tag with little evidence stays near its base.
+A coefficient is looked up with tags, most general first: `of("layer_s", "vllm", "blackwell")` is
+the base value times the deviation of every tag that has one. Deviations are fitted with a penalty
+that pulls them to 1, so a tag with little evidence stays near its base.
 """
 
 from __future__ import annotations

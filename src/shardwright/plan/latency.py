@@ -14,7 +14,8 @@ from shardwright.facts.gpus import Gpu, gpu
 from shardwright.model.errors import usage_error
 from shardwright.model.origin import Origin, weakest
 from shardwright.model.shape import ModelShape
-from shardwright.plan.capacity import kv_capacity_tokens
+from shardwright.plan.analytic import max_requests_per_s
+from shardwright.plan.capacity import room_of
 from shardwright.plan.coefficients import Coefficients, packaged
 from shardwright.plan.links import links_of
 from shardwright.plan.load import OPEN_LOOP_REQUESTS, Load, load_of
@@ -59,6 +60,7 @@ class Setup:
     gpu: Gpu
     capacity: int
     origin: Origin
+    note: str = ""
 
 
 def setup_of(point: Point, shape: ModelShape, k: Coefficients) -> Setup:
@@ -66,7 +68,7 @@ def setup_of(point: Point, shape: ModelShape, k: Coefficients) -> Setup:
     engine = engine_of(point.engine)
     device = gpu(point.gpu)
     era = era_of(engine, point.engine_version, point.window)
-    dtype = dtype_of(point)
+    dtype = dtype_of(point, shape)
     precision = precision_of(
         dtype,
         device,
@@ -74,6 +76,7 @@ def setup_of(point: Point, shape: ModelShape, k: Coefficients) -> Setup:
         is_mxfp4=shape.quantization is not None and shape.quantization.method == "mxfp4",
         kv=point.kv_cache_dtype,
     )
+    room = room_of(point, shape, device, engine, dtype)
     tensor_link, stage_link = links_of(device, point.tensor_parallel, point.pipeline_parallel)
     setting = Setting(
         ops=ops_of(shape),
@@ -89,7 +92,7 @@ def setup_of(point: Point, shape: ModelShape, k: Coefficients) -> Setup:
         tensor_link=tensor_link,
         stage_link=stage_link,
     )
-    origin = shape.origin
+    origin = weakest(shape.origin, Origin.ASSUMED) if room.note else shape.origin
     if architecture_of(device) not in CALIBRATED:
         origin = weakest(origin, Origin.ASSUMED)
     return Setup(
@@ -97,7 +100,8 @@ def setup_of(point: Point, shape: ModelShape, k: Coefficients) -> Setup:
         engine=engine,
         era=era,
         gpu=device,
-        capacity=kv_capacity_tokens(setting),
+        capacity=room.tokens,
+        note=room.note,
         origin=weakest(origin, Origin.MODELLED),
     )
 
@@ -131,10 +135,14 @@ def engine_of(name: str) -> str:
     )
 
 
-def dtype_of(point: Point) -> str:
-    """Return the canonical dtype; an unstated one is taken for 16 bits."""
-    name = point.quantization or point.dtype
-    return canonical("dtype", name) or name.lower()
+def dtype_of(point: Point, shape: ModelShape) -> str:
+    """Return the canonical dtype: what the point says, else how the checkpoint is stored."""
+    name = (point.quantization or point.dtype or "auto").lower()
+    if name in {"auto", "unstated"}:
+        bits = shape.quantization.scheme.weight_bits if shape.quantization else 16
+        return {4: "fp4" if shape.quantization and "4" in shape.quantization.method else "int4",
+                8: "fp8"}.get(bits, "bf16")  # fmt: skip
+    return canonical("dtype", name) or name
 
 
 def scales_of(shape: ModelShape, dtype: str) -> str:
@@ -160,6 +168,7 @@ class Replay:
     rates: tuple[float, ...]
     loop: tuple[float, ...]
     load: Load
+    sched: Scheduling
     slots: int
     slots_per_batch: int
 
@@ -183,6 +192,7 @@ def replay_of(point: Point, setup: Setup, k: Coefficients) -> Replay:
             float(max(1, sched.max_num_seqs // stages)),
         ),
         load=load_of(point, sched, per_batch),
+        sched=sched,
         slots=slots,
         slots_per_batch=per_batch,
     )  # fmt: skip
@@ -208,8 +218,9 @@ def run(point: Point, setup: Setup, k: Coefficients) -> Latency:
         output_tokens_per_s=total,
         output_tokens_per_s_per_gpu=total / (point.tensor_parallel * point.pipeline_parallel),
         concurrency=float(r.slots),
-        is_saturated=_is_saturated(point, load.due, ends, r.slots, setup),
+        is_saturated=_is_saturated(point, r.sched, r, setup),
         origin=setup.origin,
+        note=setup.note,
     )
 
 
@@ -235,7 +246,7 @@ def _slots(point: Point, setup: Setup, sched: Scheduling) -> int:
     if point.concurrency is not None:
         return point.concurrency
     held = (point.isl_mean or point.isl) + 0.5 * (point.osl_mean or point.osl)
-    return max(1, min(sched.max_num_seqs * point.pipeline_parallel, int(setup.capacity / held)))
+    return max(1, min(sched.max_num_seqs, int(setup.capacity / held) or 1))
 
 
 def fixed_ttft_s(point: Point, setup: Setup, k: Coefficients) -> float:
@@ -265,17 +276,20 @@ def _throughput(point: Point, ttft: float, tpot: float, r: Replay, ends: list[fl
     return point.pipeline_parallel * produced / max(ends[order[-1]] - start, 1e-9)
 
 
-def _is_saturated(
-    point: Point, due: list[float], ends: list[float], slots: int, setup: Setup
-) -> bool:
-    """Whether more is asked than can be served: a queue that grows, or slots the cache lacks."""
+def _is_saturated(point: Point, sched: Scheduling, r: Replay, setup: Setup) -> bool:
+    """Whether more is asked than can be served: a rate beyond the most that is sustained, or more
+    sequences than the KV cache holds.
+    """
+    isl, osl = point.isl_mean or float(point.isl), point.osl_mean or float(point.osl)
+    held = isl + 0.5 * osl
+    fits = int(setup.capacity / held) if setup.capacity else sched.max_num_seqs
     if point.request_rate:
-        half = len(ends) // 2
-        early = _mean([e - d for e, d in zip(ends[:half], due[:half], strict=True)])
-        late = _mean([e - d for e, d in zip(ends[half:], due[half:], strict=True)])
-        return late > 1.5 * early
-    held = (point.isl_mean or point.isl) + 0.5 * (point.osl_mean or point.osl)
-    return point.concurrency is not None and slots * held > setup.capacity
+        stages = point.pipeline_parallel
+        most = max(1, min(sched.max_num_seqs, fits) // stages)
+        missed = isl * (1 - point.prefix_hit_rate)
+        rate = max_requests_per_s(setup.table, missed, osl, sched.token_budget, most) * stages
+        return point.request_rate > rate
+    return point.concurrency is not None and r.slots > fits
 
 
 def _mean(values: list[float]) -> float:

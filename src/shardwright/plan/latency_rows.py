@@ -85,4 +85,3 @@ def _cells(found: Latency) -> dict[str, str]:
         "origin": found.origin.value,
         "note": found.note,
     }
-

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from shardwright.plan.point import STEADY, Point
 from shardwright.plan.scheduling import Scheduling
 
-
 MAX_SIMULATED_REQUESTS = 1200
 """Longer runs are cut: later rounds repeat each other, and the burst is weighed as it should be."""
 

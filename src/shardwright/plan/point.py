@@ -1,4 +1,4 @@
-"""One question of speed: a model, where it runs, how it is cut, and the load; read from a table row.
+"""One question of speed: a model, where it runs, how it is cut, and the load; from a table row.
 
 Made by `shardwright.plan.batch` from CSV rows and by the search from a request.
 """
@@ -66,7 +66,7 @@ def point_of(row: Mapping[str, str | None]) -> Point:
     return Point(
         id=_text(row, "id") or "",
         model=_needed(row, "model"),
-        dtype=_text(row, "dtype") or "bf16",
+        dtype=_text(row, "dtype") or "auto",
         gpu=_needed(row, "gpu"),
         engine=_needed(row, "engine"),
         isl=_count(row, "isl", 0) or _missing("isl"),

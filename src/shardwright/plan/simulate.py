@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Sequence
 
 MIXED = 0
 """Prefill joins decode in one step, prompts are cut to fit the token budget (vLLM)."""
@@ -18,7 +19,19 @@ WHOLE_PROMPTS = 2
 """Prefill joins decode in one step, prompts are never cut (TensorRT-LLM without chunking)."""
 
 
-def replay(tokens, head, rates, loop, prompts, outputs, residue, due):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, C901, E501
+Floats = Sequence[float]
+
+
+def replay(  # noqa: C901  one loop, so that numba compiles it as it stands
+    tokens: Floats,
+    head: Floats,
+    rates: Floats,
+    loop: Floats,
+    prompts: Floats,
+    outputs: Floats,
+    residue: Floats,
+    due: Floats,
+) -> tuple[list[float], list[float], list[float], list[float], list[float]]:
     """Run a closed loop to its end and return what each request saw.
 
     tokens, head: step times on the grid of `steptime.GRID`; rates: (kv_s, pair_s, seq_s, gap_s,
@@ -99,9 +112,9 @@ def replay(tokens, head, rates, loop, prompts, outputs, residue, due):  # type: 
                 claim = prompts[admitted] + 0.5 * outputs[admitted]
                 if running + admitted - start >= most and part == 0.0:
                     break
-                if capacity > 0 and running + admitted > start and part == 0.0:
-                    if reserved + claim > capacity:
-                        break
+                others = running + admitted > start
+                if capacity > 0 and others and part == 0.0 and reserved + claim > capacity:
+                    break
                 take = rest
                 if rest > room:
                     if policy == WHOLE_PROMPTS:
