@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from shardwright.engines import find_engine
-from shardwright.facts.gpus import Gpu
 from shardwright.model.errors import usage_error
 from shardwright.model.layout import Layout, stages_of
 from shardwright.model.shape import ModelShape
 from shardwright.model.units import GIB
 from shardwright.plan.memory import MemoryQuestion, predict
 from shardwright.plan.point import Point
+from shardwright.plan.steptime import Setting
 from shardwright.shape.quantization import requantized
 
 DOUBT_FRACTION = 0.1
@@ -28,8 +28,9 @@ class Room:
     note: str = ""
 
 
-def room_of(point: Point, shape: ModelShape, gpu: Gpu, engine: str, dtype: str) -> Room:
+def room_of(point: Point, setting: Setting, shape: ModelShape, dtype: str) -> Room:
     """Return the KV-cache tokens of one replica. Raises ShardwrightError for what cannot fit."""
+    gpu, engine = setting.gpu, setting.engine
     stages = point.pipeline_parallel
     layout = Layout(
         tensor_parallel=point.tensor_parallel,
@@ -46,7 +47,8 @@ def room_of(point: Point, shape: ModelShape, gpu: Gpu, engine: str, dtype: str) 
             gpu=gpu,
             engine=engine,
             version=point.engine_version,
-            kv_cache_dtype=point.kv_cache_dtype,
+            kv_cache_dtype=point.kv_cache_dtype
+            or ("fp8" if setting.precision.kv_bits <= 8 else None),
             max_model_len=point.isl + point.osl,
             dtype="bfloat16",
         )

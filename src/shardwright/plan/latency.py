@@ -76,7 +76,6 @@ def setup_of(point: Point, shape: ModelShape, k: Coefficients) -> Setup:
         is_mxfp4=shape.quantization is not None and shape.quantization.method == "mxfp4",
         kv=point.kv_cache_dtype,
     )
-    room = room_of(point, shape, device, engine, dtype)
     tensor_link, stage_link = links_of(device, point.tensor_parallel, point.pipeline_parallel)
     setting = Setting(
         ops=ops_of(shape),
@@ -92,6 +91,7 @@ def setup_of(point: Point, shape: ModelShape, k: Coefficients) -> Setup:
         tensor_link=tensor_link,
         stage_link=stage_link,
     )
+    room = room_of(point, setting, shape, dtype)
     origin = weakest(shape.origin, Origin.ASSUMED) if room.note else shape.origin
     if architecture_of(device) not in CALIBRATED:
         origin = weakest(origin, Origin.ASSUMED)
