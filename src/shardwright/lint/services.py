@@ -43,10 +43,11 @@ class Service:
 
 
 def _is_set_by_controller(label: str) -> bool:
-    """True for labels controllers put on single pods, which no template shows."""
+    """True for labels controllers put on pods, which no template shows."""
     return label.startswith(
-        ("statefulset.kubernetes.io/", "apps.kubernetes.io/", "batch.kubernetes.io/")
-    )
+        ("leaderworkerset.sigs.k8s.io/", "statefulset.kubernetes.io/", "apps.kubernetes.io/",
+         "ray.io/", "training.kubeflow.org/", "batch.kubernetes.io/")
+    )  # fmt: skip
 
 
 def read_service(obj: KubeObject) -> Service:
