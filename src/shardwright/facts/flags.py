@@ -134,7 +134,7 @@ class FlagCatalog:
 
     def _abbreviated(self, flag: str) -> tuple[FlagHistory, ...]:
         """Find the flags an unambiguous prefix stands for: argparse accepts those."""
-        if not flag.startswith("--") or len(flag) < 5:
+        if not flag.startswith("--") or len(flag) < 4:
             return ()
         names = [name for name in self.flags if name.startswith(flag)]
         return tuple(history for name in names for history in self.flags[name])

@@ -112,6 +112,14 @@ class Bundle:
         return {(s.object.namespace, s.object.name): s for s in self.services}
 
     @cached_property
+    def claims_by_name(self) -> Mapping[str, list[KubeObject]]:
+        """PersistentVolumeClaims by name, of any namespace."""
+        found: dict[str, list[KubeObject]] = defaultdict(list)
+        for obj in self.by_kind.get("PersistentVolumeClaim", ()):
+            found[obj.name].append(obj)
+        return found
+
+    @cached_property
     def config_maps(self) -> Mapping[tuple[str, str], KubeObject]:
         """ConfigMaps by (namespace, name)."""
         return {(o.namespace, o.name): o for o in self.by_kind.get("ConfigMap", ())}

@@ -9,7 +9,7 @@ from enum import Enum
 from shardwright.lint.bundle import Bundle, Member
 from shardwright.lint.command.dialects import Engine
 from shardwright.lint.command.invocation import EngineInvocation
-from shardwright.lint.names import Host, resolve
+from shardwright.lint.names import Host, Kind, resolve
 from shardwright.lint.workload.pod import Role
 
 
@@ -133,7 +133,8 @@ def _joining(bundle: Bundle, lead: Member) -> Iterator[Member]:
         if member.workload is lead.workload:
             continue
         for address in addresses(member):
-            if resolve(bundle, member.workload, address).workload is lead.workload:
+            meant = intended_lead(bundle, member, address)
+            if meant is not None and meant.workload is lead.workload:
                 yield member
                 break
 
@@ -147,3 +148,29 @@ def addresses(member: Member) -> Iterator[str]:
         flag = engine.find(engine.dialect.address) if engine.dialect.address else None
         if flag is not None and flag.value:
             yield Host.parse(flag.value).name
+
+
+def intended_lead(bundle: Bundle, member: Member, address: str) -> Member | None:
+    """Find the member a worker means to join: by name, else the only engine around."""
+    if member.workload.kind == "LeaderWorkerSet":
+        candidates = [
+            other
+            for other in bundle.members
+            if other.workload is member.workload and other.pod is not member.pod
+        ]
+        return candidates[0] if candidates else None
+    resolution = resolve(bundle, member.workload, Host.parse(address).name)
+    if resolution.kind in {Kind.UNKNOWN, Kind.OUTSIDE, Kind.LOOPBACK}:
+        return None
+    if resolution.workload is not None:
+        candidates = [m for m in bundle.members if m.workload is resolution.workload]
+        return candidates[0] if candidates and resolution.workload is not member.workload else None
+    candidates = [
+        other
+        for other in bundle.members
+        if other.workload.namespace == member.workload.namespace
+        and other.workload is not member.workload
+        and (other.engine is not None or other.ray_head is not None)
+        and other.workload.kind == member.workload.kind
+    ]
+    return candidates[0] if len(candidates) == 1 else None

@@ -43,11 +43,10 @@ class Service:
 
 
 def _is_set_by_controller(label: str) -> bool:
-    """True for labels controllers put on pods, which no template shows."""
+    """True for labels controllers put on single pods, which no template shows."""
     return label.startswith(
-        ("leaderworkerset.sigs.k8s.io/", "statefulset.kubernetes.io/", "apps.kubernetes.io/",
-         "ray.io/", "training.kubeflow.org/", "batch.kubernetes.io/")
-    )  # fmt: skip
+        ("statefulset.kubernetes.io/", "apps.kubernetes.io/", "batch.kubernetes.io/")
+    )
 
 
 def read_service(obj: KubeObject) -> Service:

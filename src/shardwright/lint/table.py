@@ -3,14 +3,46 @@
 from __future__ import annotations
 
 from shardwright.lint.finding import Rule
-from shardwright.lint.rules import flags, memory, parallelism, ray, rendezvous
+from shardwright.lint.rules import (
+    devices,
+    disruption,
+    flags,
+    images,
+    lifecycle,
+    memory,
+    metrics,
+    network,
+    parallelism,
+    probes,
+    ranks,
+    ray,
+    rendezvous,
+    security,
+    services,
+    triton,
+    volumes,
+    weights,
+)
 
 RULES: tuple[Rule, ...] = (
-    *memory.RULES,
     *parallelism.RULES,
-    *ray.RULES,
+    *ranks.RULES,
     *rendezvous.RULES,
+    *services.RULES,
+    *lifecycle.RULES,
+    *ray.RULES,
+    *triton.RULES,
     *flags.RULES,
+    *images.RULES,
+    *memory.RULES,
+    *devices.RULES,
+    *volumes.RULES,
+    *weights.RULES,
+    *probes.RULES,
+    *network.RULES,
+    *security.RULES,
+    *disruption.RULES,
+    *metrics.RULES,
 )
 
 if len({rule.code for rule in RULES}) != len(RULES):

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from shardwright.lint.command.dialects import Engine
 from shardwright.lint.finding import Found, Rule
 from shardwright.lint.groups import Group, Span
+from shardwright.lint.modelfacts import model_facts
+from shardwright.lint.reading import integer
 from shardwright.lint.scene import Scene
 from shardwright.model.finding import Severity
 
@@ -128,6 +130,79 @@ def _replicas_instead_of_ranks(scene: Scene) -> Iterator[Found]:
             )
 
 
+def _heads_not_divided(scene: Scene) -> Iterator[Found]:
+    for member, engine in scene.engines:
+        tensor = engine.tensor_parallel
+        facts = model_facts(engine.model) if tensor and tensor > 1 else None
+        if facts is None or tensor is None or engine.has("--enable-dp-attention"):
+            continue
+        if facts.num_attention_heads % tensor:
+            heads = facts.num_attention_heads
+            fitting = [n for n in range(tensor, 0, -1) if heads % n == 0]
+            yield Found(
+                object=member.object,
+                path=engine.site.path,
+                near="tensor" if engine.has(engine.dialect.tensor[0]) else "",
+                what=f"{facts.id} has {heads} attention heads, which {tensor} ranks cannot share",
+                remedy=f"set tensor parallel to {fitting[0]}, and the rest as pipeline stages",
+            )
+
+
+def _tensor_across_nodes(scene: Scene) -> Iterator[Found]:
+    for group in scene.groups:
+        tensor = group.engine.tensor_parallel
+        per_pod = group.lead.container.gpus
+        if not group.is_distributed or not tensor or not per_pod or tensor <= per_pod:
+            continue
+        container = group.lead.container
+        has_fabric = (
+            container.rdma_resources
+            or container.is_privileged
+            or container.mount_at("/dev/infiniband")
+            or "resourceClaims" in group.lead.pod.data
+        )
+        if not has_fabric and not group.lead.workload.is_managed:
+            yield Found(
+                object=group.lead.object,
+                path=group.engine.site.path,
+                near="tensor" if group.engine.has(group.engine.dialect.tensor[0]) else "",
+                what=(
+                    f"TP={tensor} spans {-(-tensor // per_pod)} nodes of {per_pod} GPUs, and no"
+                    " RDMA device is requested"
+                ),
+                remedy=f"set tensor parallel to {per_pod} and pipeline parallel to the nodes",
+            )
+
+
+def _length_beyond_model(scene: Scene) -> Iterator[Found]:
+    for member, engine in scene.engines:
+        flag = engine.find(engine.dialect.max_length) if engine.dialect.max_length else None
+        length = _tokens(flag.value) if flag else None
+        facts = model_facts(engine.model) if length else None
+        is_stretched = engine.has("--rope-scaling", "--hf-overrides", "--json-model-override-args")
+        allowed = "VLLM_ALLOW_LONG_MAX_MODEL_LEN" in member.container.env
+        if flag is None or facts is None or length is None or is_stretched or allowed:
+            continue
+        if engine.engine is Engine.VLLM and length > facts.max_positions:
+            yield Found(
+                object=member.object,
+                path=engine.site.path,
+                near=flag.typed,
+                what=f"{flag.typed} {length} exceeds {facts.id}'s {facts.max_positions} positions",
+                remedy=f"set it to {facts.max_positions} or less",
+            )
+
+
+def _tokens(value: str | None) -> int | None:
+    """Read a number of tokens, with vLLM's suffixes: `32k` is 32,000, `32K` 32,768."""
+    if value and value[-1] in _TOKEN_UNITS and (number := integer(value[:-1])) is not None:
+        return number * _TOKEN_UNITS[value[-1]]
+    return integer(value)
+
+
+_TOKEN_UNITS = {"k": 1000, "K": 1024, "m": 10**6, "M": 2**20}
+
+
 RULES = (
     Rule(
         code="gpus-do-not-match-ranks",
@@ -152,5 +227,39 @@ RULES = (
         ),
         references=(_VLLM, "https://lws.sigs.k8s.io/docs/overview/"),
         check=_replicas_instead_of_ranks,
+    ),
+    Rule(
+        code="heads-not-divided",
+        severity=Severity.ERROR,
+        title="tensor parallel does not divide the attention heads",
+        why=(
+            "Tensor parallelism gives every rank the same number of attention heads. Engines refuse"
+            " a size that does not divide them: Total number of attention heads must be divisible"
+            " by tensor parallel size."
+        ),
+        remedy="choose a divisor of the heads",
+        references=(_VLLM,),
+        check=_heads_not_divided,
+    ),
+    Rule(
+        code="tensor-parallel-across-nodes",
+        severity=Severity.WARNING,
+        title="tensor parallelism between nodes on a slow fabric",
+        why=(
+            "Every layer ends in an all-reduce among the tensor-parallel ranks. Over NVLink that"
+            " takes microseconds; over sockets between nodes it dominates every token."
+        ),
+        remedy="keep tensor parallel within a node, and make the nodes pipeline stages",
+        references=(_VLLM,),
+        check=_tensor_across_nodes,
+    ),
+    Rule(
+        code="length-beyond-model",
+        severity=Severity.ERROR,
+        title="a context longer than the model has positions",
+        why="vLLM refuses a max_model_len above what the model's config allows.",
+        remedy="lower it, or stretch the positions on purpose with --hf-overrides",
+        references=("https://docs.vllm.ai/en/stable/configuration/engine_args/",),
+        check=_length_beyond_model,
     ),
 )

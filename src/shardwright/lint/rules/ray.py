@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from shardwright.lint.bundle import Member
 from shardwright.lint.command.dialects import Engine, is_stock_vllm, version_of
 from shardwright.lint.finding import Found, Rule
-from shardwright.lint.names import Host, Kind, resolve
+from shardwright.lint.groups import Span, intended_lead
 from shardwright.lint.scene import Scene
+from shardwright.lint.shell.script import is_known
 from shardwright.model.finding import Severity
 from shardwright.model.version import Version
 
@@ -31,7 +32,7 @@ def _ray_head_never_started(scene: Scene) -> Iterator[Found]:
         join = member.ray_join
         if join is None or not join.address or member.workload.is_managed:
             continue
-        lead = _lead(scene, member, join.address)
+        lead = intended_lead(scene, member, join.address)
         if lead is not None and not _starts_ray_head(scene, lead):
             at = lead.command.engines[0].site if lead.command.engines else None
             yield Found(
@@ -42,32 +43,6 @@ def _ray_head_never_started(scene: Scene) -> Iterator[Found]:
                     f" {lead.container.name} of {lead.object.label} never runs ray start --head"
                 ),
             )
-
-
-def _lead(scene: Scene, member: Member, address: str) -> Member | None:
-    """Find the member a Ray worker means to join: by name, else the only engine around."""
-    if member.workload.kind == "LeaderWorkerSet":
-        candidates = [
-            other
-            for other in scene.members
-            if other.workload is member.workload and other.pod is not member.pod
-        ]
-        return candidates[0] if candidates else None
-    resolution = resolve(scene, member.workload, Host.parse(address).name)
-    if resolution.kind in {Kind.UNKNOWN, Kind.OUTSIDE, Kind.LOOPBACK}:
-        return None
-    if resolution.workload is not None:
-        candidates = [m for m in scene.members if m.workload is resolution.workload]
-        return candidates[0] if candidates and resolution.workload is not member.workload else None
-    candidates = [
-        other
-        for other in scene.members
-        if other.workload.namespace == member.workload.namespace
-        and other.workload is not member.workload
-        and (other.engine is not None or other.ray_head is not None)
-        and other.workload.kind == member.workload.kind
-    ]
-    return candidates[0] if len(candidates) == 1 else None
 
 
 def _ray_missing_in_image(scene: Scene) -> Iterator[Found]:
@@ -97,6 +72,52 @@ def _installs_ray(member: Member) -> bool:
         ):
             return any(word.split("[")[0].split("=")[0] == "ray" for word in other.arguments)
     return False
+
+
+def _host_ip(scene: Scene) -> Iterator[Found]:
+    for group in scene.groups:
+        if group.span not in {Span.RAY, Span.KUBERAY, Span.LEADER_WORKER_SET}:
+            continue
+        on_ray = group.engine.uses_ray or any(m.command.rays for m, _ in group.members)
+        if group.engine.engine is not Engine.VLLM or not on_ray:
+            continue
+        for member, count in group.members:
+            variable = member.container.env.get("VLLM_HOST_IP")
+            if variable is None:
+                if not member.container.has_env_from and not _exports(member):
+                    yield Found(
+                        object=member.object,
+                        path=(*member.container.path, "env"),
+                        severity=Severity.WARNING,
+                        what=f"{member.pod.role.value} {member.container.name} has no VLLM_HOST_IP",
+                    )
+            elif (
+                variable.value is not None
+                and is_known(variable.value)
+                and "$" not in (variable.value)
+            ):
+                yield Found(
+                    object=member.object,
+                    path=variable.path,
+                    severity=Severity.ERROR if (count or 0) > 1 else Severity.WARNING,
+                    what=f"VLLM_HOST_IP is the same in every pod: {variable.value}",
+                )
+
+
+def _exports(member: Member) -> bool:
+    words = (*(member.container.command or ()), *member.container.args)
+    return any("VLLM_HOST_IP=" in word for word in words)
+
+
+def _nodes_with_ray(scene: Scene) -> Iterator[Found]:
+    for _, engine in scene.engines:
+        if engine.engine is Engine.VLLM and engine.asks_for_nodes and engine.uses_ray:
+            yield Found(
+                object=engine.site.object,
+                path=engine.site.path,
+                near="--nnodes",
+                what="--nnodes and --distributed-executor-backend ray exclude each other",
+            )
 
 
 RULES = (
@@ -130,5 +151,30 @@ RULES = (
         ),
         references=("https://github.com/kubernetes-sigs/lws/issues/835",),
         check=_ray_missing_in_image,
+    ),
+    Rule(
+        code="vllm-host-ip-missing",
+        severity=Severity.ERROR,
+        title="vLLM on Ray without its own pod's address",
+        why=(
+            "vLLM places its ranks by the address each node reports, which must be the one Ray"
+            " knows the node by. With several interfaces it may guess another, and waits for a"
+            " placement group that never comes; one fixed address for all pods is always wrong."
+        ),
+        remedy="set VLLM_HOST_IP from valueFrom.fieldRef.fieldPath: status.podIP in every pod",
+        references=("https://docs.vllm.ai/en/stable/serving/parallelism_scaling/",),
+        check=_host_ip,
+    ),
+    Rule(
+        code="nnodes-with-ray",
+        severity=Severity.ERROR,
+        title="--nnodes together with the Ray backend",
+        why=(
+            "vLLM raises ValueError: nnodes > 1 can only be set when distributed executor backend"
+            " is mp, uni or external_launcher."
+        ),
+        remedy="keep one of them: --nnodes with its rendezvous, or Ray",
+        references=("https://docs.vllm.ai/en/stable/serving/parallelism_scaling/",),
+        check=_nodes_with_ray,
     ),
 )

@@ -75,6 +75,8 @@ class _Reader:
         self.commands: list[Command] = []
         self.blocks: list[str] = []
         """What each open compound command is at: its condition, a branch, a loop's body."""
+        self.changed: list[set[str]] = []
+        """For each open compound command, the variables set in it."""
         self.is_optional = False
         self._reset()
 
@@ -168,17 +170,26 @@ class _Reader:
         """Take a reserved word that may begin a command; True if it was one."""
         if word in _HEADS:
             self.blocks.append(_HEADS[word])
+            self.changed.append(set())
             self.is_optional = False
             return True
         if word in _CLOSERS:
             if self.blocks:
-                self.blocks.pop()
+                self._leave(self.blocks.pop())
             return True
         if word in {"then", "else", "elif"} and self.blocks:
             self.blocks[-1] = _BRANCH
         if word == "do" and self.blocks:
             self.blocks[-1] = _LOOP
         return word in _MIDDLE
+
+    def _leave(self, block: str) -> None:
+        """End a compound command: what its branches set may or may not hold from here on."""
+        names = self.changed.pop()
+        if block in _OPTIONAL or block == _PATTERN:
+            self.variables.update({name: unknown(name) for name in names})
+        if self.changed:
+            self.changed[-1] |= names
 
     def _assignment(self, token: Word) -> bool:
         """Take `NAME=value`, `NAME+=value` and `NAME=(`; True if the word was one."""
@@ -201,6 +212,9 @@ class _Reader:
         return True
 
     def _assign(self, name: str, value: str) -> None:
+        """Set a variable, and remember it where a branch sets it."""
+        if self.changed:
+            self.changed[-1].add(name)
         self.variables[name] = value[:_MAX_VALUE]
         self.assigned[name] = value[:_MAX_VALUE]
 

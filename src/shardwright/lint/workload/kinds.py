@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -93,9 +94,11 @@ def _leader_worker_set(obj: KubeObject) -> Workload:
     size = integer(template.get("size")) or 1
     pods: list[Pod] = []
     leader_at = "leaderTemplate" if template.get("leaderTemplate") else "workerTemplate"
+    name = "leaderworkerset.sigs.k8s.io/name"
     leader = read_pod(template.get(leader_at), (*base, leader_at), role=Role.LEADER)
     if leader:
-        pods.append(leader)
+        index = {"leaderworkerset.sigs.k8s.io/worker-index": "0"}
+        pods.append(_labelled(leader, {name: obj.name, **index}))
     worker = read_pod(
         template.get("workerTemplate"),
         (*base, "workerTemplate"),
@@ -103,9 +106,14 @@ def _leader_worker_set(obj: KubeObject) -> Workload:
         count=size - 1,
     )
     if worker and size > 1:
-        pods.append(worker)
+        pods.append(_labelled(worker, {name: obj.name}))
     replicas = integer(dig(obj.data, "spec", "replicas"))
     return Workload(manifest=obj, pods=tuple(pods), replicas=1 if replicas is None else replicas)
+
+
+def _labelled(pod: Pod, labels: dict[str, str]) -> Pod:
+    """Add the labels a controller puts on every pod of a template."""
+    return dataclasses.replace(pod, labels={**pod.labels, **labels})
 
 
 _RAY_CLUSTER_AT: dict[str, tuple[Path, ...]] = {
@@ -123,8 +131,9 @@ def _ray_cluster(obj: KubeObject) -> Workload:
         spec = mapping(dig(obj.data, *base))
         head_path = (*base, "headGroupSpec", "template")
         head = read_pod(dig(spec, "headGroupSpec", "template"), head_path, role=Role.RAY_HEAD)
+        cluster = {"ray.io/cluster": obj.name, "ray.io/is-ray-node": "yes"}
         if head:
-            pods.append(head)
+            pods.append(_labelled(head, {**cluster, "ray.io/node-type": "head"}))
         for index, group in mappings(spec.get("workerGroupSpecs")):
             replicas = integer(group.get("replicas"))
             if replicas is None:
@@ -136,7 +145,7 @@ def _ray_cluster(obj: KubeObject) -> Workload:
                 count=replicas * (integer(group.get("numOfHosts")) or 1),
             )
             if worker:
-                pods.append(worker)
+                pods.append(_labelled(worker, {**cluster, "ray.io/node-type": "worker"}))
     replicas_of_fleet = integer(dig(obj.data, "spec", "replicas"))
     return Workload(
         manifest=obj,

@@ -55,3 +55,11 @@ def test_here_documents_belong_to_their_command():
     first, second = read_script("cat > /run.sh <<'EOF'\nvllm serve m\nEOF\nbash /run.sh", {})
     assert (first.stdin, first.written_to) == ("vllm serve m", "/run.sh")
     assert second.stdin is None
+
+
+def test_what_a_branch_sets_is_not_known_after_it():
+    script = "H=; A=1; if rank; then H=--headless; run $H; fi; run $H $A"
+    found = [c.argv for c in read_script(script, {}) if c.argv[0] == "run"]
+    assert found[0] == ("run", "--headless")
+    assert shown(found[1][1]) == "$H"
+    assert found[1][2] == "1"

@@ -1,0 +1,122 @@
+"""Where the weights come from, and who may fetch them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from shardwright.lint.bundle import Member
+from shardwright.lint.command.dialects import Engine
+from shardwright.lint.command.invocation import EngineInvocation
+from shardwright.lint.finding import Found, Rule
+from shardwright.lint.modelfacts import is_gated, is_hub_id
+from shardwright.lint.scene import Scene
+from shardwright.model.finding import Severity
+
+_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN", "HUGGINGFACE_TOKEN")
+_CACHES = ("/root/.cache/huggingface/hub", "/root/.cache/huggingface", "/root/.cache")
+_KEPT = frozenset(
+    {"persistentVolumeClaim", "hostPath", "nfs", "csi", "ephemeral", "cephfs", "glusterfs", "image"}
+)
+_OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+_HUB = "https://huggingface.co/docs/huggingface_hub/guides/manage-cache"
+
+
+def _from_hub(scene: Scene) -> Iterator[tuple[Member, EngineInvocation]]:
+    """Yield engines that will ask the hub for their model."""
+    for member, engine in scene.engines:
+        is_dummy = (flag := engine.find(("--load-format",))) and flag.value == "dummy"
+        env = member.container.env
+        is_offline = any((member.container.env_value(name) or "0") != "0" for name in _OFFLINE)
+        mirrored = "VLLM_USE_MODELSCOPE" in env or "SGLANG_USE_MODELSCOPE" in env
+        if engine.engine is Engine.TRITON or is_dummy or is_offline or mirrored:
+            continue
+        if is_hub_id(engine.model) and not member.workload.is_managed:
+            yield member, engine
+
+
+def _keeps_cache(member: Member, engine: EngineInvocation) -> bool:
+    """True if a volume that outlives the pod holds the hub's cache."""
+    container = member.container
+    homes = [
+        container.env_value(name) for name in ("HF_HUB_CACHE", "HF_HOME", "TRANSFORMERS_CACHE")
+    ]
+    download = engine.find(("--download-dir",))
+    wanted = [home for home in (*homes, download.value if download else None) if home]
+    for directory in wanted or list(_CACHES):
+        volume = member.pod.volume_at(container, directory)
+        if volume is not None and volume.kind in _KEPT:
+            return True
+        mount = container.mount_at(directory)
+        if mount is not None and volume is None:  # a volumeClaimTemplate
+            return True
+    return any(
+        mount.mount_path.rstrip("/").endswith(("/huggingface", "/.cache", "/hub"))
+        and (volume := member.pod.volumes.get(mount.volume)) is not None
+        and volume.kind in _KEPT
+        for mount in container.mounts
+    )
+
+
+def _pulled_at_start(scene: Scene) -> Iterator[Found]:
+    for member, engine in _from_hub(scene):
+        if not _keeps_cache(member, engine):
+            yield Found(
+                object=member.object,
+                path=engine.site.path,
+                near=engine.model,
+                what=f"{engine.model} is downloaded again by every pod, at every start",
+            )
+
+
+def _gated_without_token(scene: Scene) -> Iterator[Found]:
+    for member, engine in _from_hub(scene):
+        container = member.container
+        has_token = any(name in container.env for name in _TOKENS) or container.has_env_from
+        is_login = any(
+            other.name in {"huggingface-cli", "hf"} and "login" in other.arguments
+            for other in member.command.others
+        )
+        if not is_gated(engine.model) or has_token or is_login:
+            continue
+        token_file = container.mount_at("/root/.cache/huggingface/token")
+        if token_file is not None and token_file.sub_path:
+            continue
+        is_cached = _keeps_cache(member, engine)
+        yield Found(
+            object=member.object,
+            path=engine.site.path,
+            near=engine.model,
+            severity=Severity.WARNING if is_cached else Severity.ERROR,
+            what=f"{engine.model} is gated, and container {container.name} has no HF_TOKEN",
+        )
+
+
+RULES = (
+    Rule(
+        code="model-pulled-at-start",
+        severity=Severity.WARNING,
+        title="weights downloaded when the pod starts, into the pod",
+        why=(
+            "Every restart and every replica downloads all weights again, from outside the"
+            " cluster: slow, rate-limited, and down when the hub is. It also fills the node's disk."
+        ),
+        remedy=(
+            "fill a shared claim once with a download Job, mount it, and set HF_HUB_OFFLINE=1;"
+            " or at least keep the cache on a persistent volume"
+        ),
+        references=(_HUB,),
+        check=_pulled_at_start,
+    ),
+    Rule(
+        code="gated-model-without-token",
+        severity=Severity.ERROR,
+        title="a gated model without a token",
+        why="The hub answers 401 for a gated model unless the request carries an accepted token.",
+        remedy=(
+            "set HF_TOKEN from a Secret: valueFrom.secretKeyRef; the account must have accepted"
+            " the model's licence"
+        ),
+        references=("https://huggingface.co/docs/hub/models-gated",),
+        check=_gated_without_token,
+    ),
+)
