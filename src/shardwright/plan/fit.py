@@ -16,6 +16,10 @@ MOST_STAGES = 16
 """Pipeline stages looked at when the number of nodes is left open."""
 
 
+RUNTIMES = {"tensorrt-llm": "trtllm", "triton": "trtllm"}
+"""What predictions call the runtime of an engine; Triton serves models by TensorRT-LLM."""
+
+
 def memory_question(
     request: Request, shape: ModelShape, layout: Layout, max_model_len: int
 ) -> MemoryQuestion:
@@ -33,7 +37,7 @@ def memory_question(
         layout=layout,
         stages=stages_of(engine.split_layers(shape.num_layers, layout.pipeline_parallel)),
         gpu=gpu(request.cluster.gpu),
-        engine=asked.name,
+        engine=RUNTIMES.get(asked.name, asked.name),
         version=asked.version or engine.default_version,
         utilization=asked.gpu_memory_utilization,
         max_model_len=max_model_len,
