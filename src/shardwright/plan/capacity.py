@@ -38,7 +38,11 @@ def room_of(point: Point, setting: Setting, shape: ModelShape, dtype: str) -> Ro
         expert_parallel=point.expert_parallel,
     )
     if stages > shape.num_layers:
-        raise usage_error("too-many-stages", f"{stages} stages for {shape.num_layers} layers")
+        raise usage_error(
+            "too-many-stages",
+            f"{stages} stages for {shape.num_layers} layers",
+            remedy="lower pp",
+        )
     answer = predict(
         MemoryQuestion(
             shape=stored_as(shape, dtype),
@@ -58,7 +62,7 @@ def room_of(point: Point, setting: Setting, shape: ModelShape, dtype: str) -> Ro
     short = answer.shortfall_bytes
     message = f"{layout} on {gpu.id}: {short / GIB:.1f} GiB per GPU short"
     if short > DOUBT_FRACTION * gpu.memory_bytes:
-        raise usage_error("does-not-fit", message)
+        raise usage_error("does-not-fit", message, remedy="raise tp or pp, or quantize the weights")
     return Room(tokens=0, note=f"may not fit: {message}")
 
 

@@ -16,7 +16,7 @@ MOST_STAGES = 16
 """Pipeline stages looked at when the number of nodes is left open."""
 
 
-RUNTIMES = {"tensorrt-llm": "trtllm", "triton": "trtllm"}
+RUNTIMES = {"tensorrt-llm": "trtllm", "triton": "trtllm", "triton-engines": "trtllm"}
 """What predictions call the runtime of an engine; Triton serves models by TensorRT-LLM."""
 
 

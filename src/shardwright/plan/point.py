@@ -56,13 +56,25 @@ def point_of(row: Mapping[str, str | None]) -> Point:
     load = _text(row, "concurrency")
     concurrency = None if load == "max" else _count(row, "concurrency", None if rate else 0)
     if concurrency == 0:
-        raise usage_error("point-without-load", "neither concurrency nor request_rate is given")
+        raise usage_error(
+            "point-without-load",
+            "neither concurrency nor request_rate is given",
+            remedy="give one of them; `max` is a concurrency too",
+        )
     window = _text(row, "window") or FIRST_BURST
     if window not in {FIRST_BURST, STEADY}:
-        raise usage_error("unknown-window", f"window is {window!r}, not {FIRST_BURST} or {STEADY}")
+        raise usage_error(
+            "unknown-window",
+            f"window is {window!r}",
+            remedy=f"write {FIRST_BURST} or {STEADY}",
+        )
     hit = _number(row, "prefix_hit_rate") or 0.0
     if not 0 <= hit <= 1:
-        raise usage_error("point-out-of-range", f"prefix_hit_rate is {hit:g}, not 0 to 1")
+        raise usage_error(
+            "point-out-of-range",
+            f"prefix_hit_rate is {hit:g}",
+            remedy="give a share from 0 to 1",
+        )
     return Point(
         id=_text(row, "id") or "",
         model=_needed(row, "model"),
@@ -99,7 +111,7 @@ def _needed(row: Mapping[str, str | None], column: str) -> str:
 
 
 def _missing(column: str) -> NoReturn:
-    raise usage_error("point-incomplete", f"column {column} is empty")
+    raise usage_error("point-incomplete", f"column {column} is empty", remedy=f"fill in {column}")
 
 
 def _number(row: Mapping[str, str | None], column: str) -> float | None:
@@ -111,7 +123,11 @@ def _number(row: Mapping[str, str | None], column: str) -> float | None:
     except ValueError:
         value = math.nan
     if not math.isfinite(value) or value < 0:
-        raise usage_error("point-not-a-number", f"column {column} is {text!r}, not a number")
+        raise usage_error(
+            "point-not-a-number",
+            f"column {column} is {text!r}",
+            remedy="write a number of at least 0",
+        )
     return value
 
 
@@ -120,5 +136,9 @@ def _count(row: Mapping[str, str | None], column: str, default: int | None) -> i
     if value is None:
         return default
     if value != round(value) or value > 10**8:
-        raise usage_error("point-not-a-number", f"column {column} is {value:g}, not a count")
+        raise usage_error(
+            "point-not-a-number",
+            f"column {column} is {value:g}",
+            remedy="write a whole number",
+        )
     return round(value)
