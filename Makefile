@@ -22,6 +22,7 @@ check: $(STAMP)  ## format, lint, types, layers and unit tests: what every commi
 	@$(PY) -m pytest tests/unit
 
 test: check  ## everything above, servers on loopback, then the real engine on the CPU
+	@HYPOTHESIS_PROFILE=thorough $(PY) -m pytest tests/unit
 	@$(PY) -m pytest tests/integration
 	@if [ -d tests/rehearsal ]; then $(PY) -m pytest tests/rehearsal; fi
 

@@ -4,7 +4,7 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shardwright.model.errors import ShardwrightError
@@ -86,7 +86,6 @@ def test_a_starter_loads_as_it_is(nodes, fabric):
     assert (request.name, request.cluster.nodes) == ("qwen3-32b", nodes)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_no_mangled_spec_ends_in_a_traceback(data):
     text = TEXT
@@ -106,7 +105,6 @@ def test_no_mangled_spec_ends_in_a_traceback(data):
         load(text, "spec.yaml")
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.text(max_size=60))
 def test_no_text_ends_in_a_traceback(text):
     with contextlib.suppress(ShardwrightError):
