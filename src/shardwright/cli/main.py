@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verdict": ("verdict", "Judge a load test against the objective."),
     "rehearse": ("rehearse", "Run it here, small, with the real engine."),
     "render": ("render", "Write the Kubernetes manifests."),
+    "engines": ("engines", "Manage the engines that rehearsals run on this machine."),
     "schema": ("schema", "Print the JSON Schema of a spec."),
     "lint": ("lint", "Find what will fail in Kubernetes manifests."),
 }

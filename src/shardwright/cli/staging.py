@@ -8,12 +8,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shardwright.drive.cache import cache_directory
 from shardwright.drive.checkpoint import write_checkpoint
+from shardwright.drive.environment import ensure
 from shardwright.drive.machine import observe
 from shardwright.engines import find_engine
 from shardwright.facts import models
 from shardwright.launch.build import build_launch_plan
-from shardwright.model.errors import ShardwrightError
 from shardwright.model.process import EnvVar, Process
 from shardwright.model.text import text
 from shardwright.plan.plan import make_plan
@@ -51,8 +52,8 @@ def stage(
     layout = rehearsed_layout(plan.layout, ranks)
     small = shrink(_published(request, folder), plan.layout, layout, engine.split_layers)
     folder_of_small = _checkpoint(small)
-    home = engine_home(engine.name)
-    version = _version(home, engine.name)
+    installed = ensure(engine.name, progress.say)
+    home, version = installed.programs, installed.version
     num_members = members_for(len(deployed.group.members), layout.gpus_per_replica)
     is_isolated = nodes == "namespaces"
     substitution = Substitution(
@@ -78,19 +79,6 @@ def stage(
     progress.say(f"plan: {plan.layout}; here: {layout}, {scene.nodes}")
     progress.say(f"model: {folder_of_small}")
     return scene
-
-
-def engine_home(name: str) -> Path:
-    """Directory of the engine's executables. Raises ShardwrightError if there is none."""
-    variable = f"SHARDWRIGHT_{name.upper()}"
-    chosen = os.environ.get(variable)
-    if chosen:
-        return Path(chosen).expanduser().absolute().parent
-    raise ShardwrightError(
-        code="engine-not-installed",
-        what=f"there is no {name} here",
-        remedy=f"set {variable} to the Python of an environment that has {name}",
-    )
 
 
 def _check(scene: Scene, home: Path) -> None:
@@ -126,12 +114,6 @@ def _checkpoint(small: SmallModel) -> Path:
     return folder
 
 
-def cache_directory() -> Path:
-    """Where Shardwright keeps what it can make again."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "shardwright"
-
-
 def _engine_env(rules: Rehearsal, ranks_per_member: int) -> tuple[EnvVar, ...]:
     plugin = Path(__file__).parents[1] / "engines" / rules.plugin
     return (
@@ -159,12 +141,6 @@ def _base_env(home: Path) -> tuple[tuple[str, str], ...]:
     kept = {name: os.environ[name] for name in ("HOME", "USER", "LANG") if name in os.environ}
     path = os.pathsep.join((str(home), "/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"))
     return tuple(sorted({"LANG": "C.UTF-8", **kept, "PATH": path}.items()))
-
-
-def _version(home: Path, name: str) -> str:
-    """Version of the engine's distribution, as its environment's metadata tells it."""
-    found = sorted((home.parent / "lib").glob(f"python*/site-packages/{name}-*.dist-info"))
-    return found[-1].name.removesuffix(".dist-info").split("-", 1)[1] if found else "unknown"
 
 
 def _version_change(deployed: LaunchPlan, version: str) -> tuple[Change, ...]:
