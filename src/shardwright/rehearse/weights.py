@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 LOGIT_SPREAD = 4.0
 """Standard deviation of the logits: wide enough that the best token is rarely a tie in bfloat16."""
+ROUTER_SPREAD = 8.0
+"""Standard deviation of router logits: with one or two experts far ahead of the others, swapping
+the last chosen expert for the next one (rounding differs with TP) hardly moves the answer."""
 QUIET = 0.25
 """Factor on the head's rows of tokens that are not plain text, so that answers can be read."""
 
@@ -36,6 +39,9 @@ class Fill(Enum):
     HEAD = "head"
     NORM = "norm"
     SMALL = "small"
+    ROUTER = "router"
+    SELECTION = "selection"
+    """Added to a router's scores only to choose experts; wide, so the choice is firm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +104,10 @@ def _stored(tensor: Tensor, name: str, model: ModelShape) -> Stored:
 
 
 def _fill(tensor: Tensor, name: str, model: ModelShape) -> Fill:
+    if name.endswith("e_score_correction_bias"):
+        return Fill.SELECTION
+    if model.moe is not None and name.removesuffix(".bias").endswith((".gate", ".router")):
+        return Fill.ROUTER
     if name.endswith(_BARE):
         return Fill.SMALL
     if name.endswith("embed_tokens"):
@@ -124,6 +134,8 @@ def values(stored: Stored, seed: int) -> NDArray[np.uint16]:
         Fill.HEAD: LOGIT_SPREAD * stored.shape[-1] ** -0.5,
         Fill.NORM: 0.1,
         Fill.SMALL: 0.02,
+        Fill.ROUTER: ROUTER_SPREAD * stored.shape[-1] ** -0.5,
+        Fill.SELECTION: 2.0,
     }[stored.fill]
     filled = unit * np.float32(spread * 3**0.5)
     if stored.fill is Fill.NORM:
