@@ -1,4 +1,4 @@
-"""`python -m testbed up|down|status|kubeconfig|logs|build`."""
+"""`python -m testbed up|down|status|kubeconfig|logs|images|build`."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ def _parser() -> argparse.ArgumentParser:
         )
     commands.add_parser("down", help="remove everything")
     commands.add_parser("status", help="say what stands, as JSON")
+    commands.add_parser("images", help="build the images anew where needed and import them")
     commands.add_parser("kubeconfig", help="print the path of the administrator's kubeconfig")
     logs = commands.add_parser("logs", help="print the end of the services' logs")
     logs.add_argument("name", nargs="?", default="", help="machine, or machine/service")
@@ -72,6 +73,8 @@ def main() -> int:
                 bed.down()
             case "status":
                 print(json.dumps(bed.status(), indent=2, sort_keys=True))
+            case "images":
+                bed.load_images(bed.standing())
             case "kubeconfig":
                 print(kubeconfig_path())
             case "logs":

@@ -18,8 +18,8 @@ from testbed.layout import DNS_ADDRESS, Machine, state_dir
 from testbed.shell import TestbedError, run, wait_for
 from testbed.stock import COREDNS_IMAGE, KUBERAY_IMAGE, LWS_IMAGE
 
-NUM_VOLUMES = 8
-VOLUME_SIZE = "500Gi"
+NUM_VOLUMES = 16
+VOLUME_SIZE = "100Ti"
 STORAGE_CLASS = "testbed-shared"
 
 _COREFILE = """.:53 {

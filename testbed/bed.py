@@ -70,12 +70,7 @@ def _start(wish: Wish, chosen: frozenset[str]) -> None:
     machines.start(CONTROL, control.services(binaries, etcd, CONTROL.directory))
     for machine in all_nodes:
         machines.start(machine, node.services(machine, binaries))
-    say("images")
-    archives = [stock.archive(image) for image in stock.wanted(chosen)]
-    for machine in all_nodes:
-        wait_for(f"containerd of {machine.name}", _containerd_answers(machine), timeout_s=60)
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda machine: _load(machine, archives), all_nodes))
+    load_images(wish)
     wait_for("API server", api_is_ready, timeout_s=120)
     say("API server ready")
     wait_for("default service account", _default_account_exists, timeout_s=60)
@@ -88,6 +83,25 @@ def _start(wish: Wish, chosen: frozenset[str]) -> None:
     addons.wait_available(chosen, timeout_s=180)
     _wish_file().write_text(json.dumps(asdict(wish)))
     say(f"up: export KUBECONFIG={kubeconfig_path()}")
+
+
+def load_images(wish: Wish) -> None:
+    """Build the images that are not cached and import all into every node."""
+    say("images")
+    archives = [stock.archive(image) for image in stock.wanted(frozenset(wish.addons))]
+    all_nodes = nodes(wish.num_nodes)
+    for machine in all_nodes:
+        wait_for(f"containerd of {machine.name}", _containerd_answers(machine), timeout_s=60)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda machine: _load(machine, archives), all_nodes))
+
+
+def standing() -> Wish:
+    """Return what the running bed was asked for."""
+    try:
+        return Wish(**json.loads(_wish_file().read_text()))
+    except FileNotFoundError as error:
+        raise TestbedError("no bed is up; run: python -m testbed up") from error
 
 
 def _load(machine: Machine, archives: list[Path]) -> None:
@@ -123,10 +137,9 @@ def ready_nodes() -> set[str]:
 
 def is_up(wish: Wish) -> bool:
     """Tell whether a bed that fulfils the wish stands and works."""
-    try:
-        stands = Wish(**json.loads(_wish_file().read_text()))
-    except FileNotFoundError:
+    if not _wish_file().exists():
         return False
+    stands = standing()
     same = (stands.num_nodes, stands.gpus_per_node) == (wish.num_nodes, wish.gpus_per_node)
     if not same or not set(wish.addons) <= set(stands.addons) or not api_is_ready():
         return False

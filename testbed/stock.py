@@ -21,11 +21,24 @@ ENGINE_IMAGE = "testbed.local/vllm-cpu:1"
 """Debian's libraries and tools; the engine itself is lent by the node (see node.engine_mounts)."""
 
 _PACKAGES = (
-    *("bash", "ca-certificates", "coreutils", "findutils", "grep", "gzip", "hostname", "iproute2"),
+    *(
+        "bash",
+        "ca-certificates",
+        "coreutils",
+        "curl",
+        "dash",
+        "diffutils",
+        "findutils",
+        "g++",
+        "grep",
+        "gzip",
+        "hostname",
+        "iproute2",
+    ),
     *("libbz2-1.0", "libc-bin", "libc6", "libexpat1", "libffi8", "libgcc-s1", "libgomp1"),
     *("liblzma5", "libncursesw6", "libnuma1", "libreadline8", "libsqlite3-0", "libssl3"),
     *("libstdc++6", "libtinfo6", "libuuid1", "mawk", "netbase", "openssl", "procps", "sed", "tar"),
-    "zlib1g",
+    *("util-linux", "zlib1g"),
 )
 
 

@@ -172,16 +172,19 @@ def test_the_real_lws_controller_makes_a_group(client: Client, namespace: str) -
         assert log.split() == [f"group-0.group.{namespace}", index]
 
 
-def test_the_lws_webhook_refuses_an_empty_group(client: Client, namespace: str) -> None:
-    template = {"size": 0, "workerTemplate": {"spec": pod_spec("true")}}
-    with pytest.raises(ApiError, match="admission webhook"):
+def test_the_real_lws_webhook_judges_groups(client: Client, namespace: str) -> None:
+    """What the CRD's schema allows and only the webhook knows: a rollout that cannot move."""
+    template = {"size": 2, "workerTemplate": {"spec": pod_spec("true")}}
+    stuck = {"rollingUpdateConfiguration": {"maxUnavailable": 0, "maxSurge": 0}}
+    rollout = {"type": "RollingUpdate"} | stuck
+    with pytest.raises(ApiError, match="must not be 0 when `maxSurge` is 0"):
         create(
             client,
             "LeaderWorkerSet",
             "leaderworkerset.x-k8s.io/v1",
             "group",
             namespace,
-            {"replicas": -1, "leaderWorkerTemplate": template},
+            {"leaderWorkerTemplate": template, "rolloutStrategy": rollout},
         )
 
 

@@ -32,6 +32,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "engines": ("engines", "Manage the engines that rehearsals run on this machine."),
     "schema": ("schema", "Print the JSON Schema of a spec."),
     "lint": ("lint", "Find what will fail in Kubernetes manifests."),
+    "deploy": ("deploy", "Deploy to Kubernetes and wait until it serves."),
+    "diff": ("diff", "Show what a deployment would change."),
+    "status": ("status", "Say how an endpoint is."),
+    "list": ("list", "List the endpoints of a cluster."),
+    "delete": ("delete", "Remove an endpoint."),
 }
 
 

@@ -19,7 +19,6 @@ _TENSOR_PARALLEL: Final = (
     r"[ =\"',:\]]+(\d{1,6})"
 )
 _SMALL_MEMLOCK_KIB: Final = 1 << 20
-_SHORT_START_S: Final = 600
 
 
 def _hit(block: Block, position: int, **values: str) -> Hit:
@@ -88,17 +87,15 @@ def low_memlock(evidence: Evidence) -> Iterator[Hit]:
 
 
 def probe_budget_short(evidence: Evidence) -> Iterator[Hit]:
-    """Find a container whose startup, or liveness without startup, allows under ten minutes."""
+    """Find a liveness or startup probe that allows less than ten minutes in all."""
     pattern = (
-        r"(Liveness|Startup): +\S[^\n]*?delay=(\d{1,9})s timeout=\d+s period=(\d{1,9})s "
-        r"#success=\d+ #failure=(\d{1,9})"
+        r"(?:Liveness|Startup): +(\S[^\n]*?delay=(\d{1,9})s timeout=\d+s period=(\d{1,9})s "
+        r"#success=\d+ #failure=(\d{1,9}))"
     )
     for block in evidence.texts(Source.CLUSTER):
-        probes = list(re2.finditer(pattern, block.text))
-        startups = [p for p in probes if p.group(1) == "Startup"]
-        for match in startups or probes:
+        for match in re2.finditer(pattern, block.text):
             delay_s, period_s, failures = (int(match.group(n)) for n in (2, 3, 4))
-            if delay_s + period_s * failures < _SHORT_START_S:
+            if delay_s + period_s * failures < 600:
                 yield _hit(block, match.start())
 
 

@@ -33,9 +33,10 @@ class TorchStore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mpi:
-    """One MPI world, started from member 0 over ssh. port: sshd's."""
+    """One MPI world, started from member 0 over ssh. port: sshd's; slots: ranks per member."""
 
     port: int
+    slots: int
     agent: str = "ssh"
 
 

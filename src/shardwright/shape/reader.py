@@ -95,11 +95,7 @@ def read_config(source: Mapping[str, Any] | str | Path, model_id: str | None = N
             remedy="give the config.json as published beside the weights",
         ) from error
     if not isinstance(raw, Mapping):
-        raise usage_error(
-            "config-not-json",
-            f"{path} holds no JSON object",
-            remedy="give the config.json as published beside the weights",
-        )
+        raise usage_error("config-not-json", f"{path} holds no JSON object")
     return _shape(raw, model_id or path.stem)
 
 

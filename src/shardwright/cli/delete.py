@@ -1,0 +1,44 @@
+"""`shardwright delete NAME`: remove an endpoint; its weights stay unless told otherwise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from shardwright.cli.cluster import cluster_options, namespace_option
+from shardwright.cli.options import output_option, print_json
+from shardwright.cli.status import not_deployed
+from shardwright.model.errors import ExitCode
+
+
+@click.command()
+@click.argument("name")
+@namespace_option
+@cluster_options
+@click.option("--purge", is_flag=True, help="Delete its claims too: weights and compile cache.")
+@output_option
+def command(
+    name: str, namespace: str | None, kubeconfig: Path | None, context: str | None,
+    purge: bool, output: str,
+) -> int:  # fmt: skip
+    """Delete the endpoint NAME and all it owns; claims are kept unless --purge."""
+    from shardwright.deploy.inventory import is_kept
+    from shardwright.deploy.removal import find_inventory, remove
+    from shardwright.drive.kube import connect
+
+    with connect(kubeconfig, context) as cluster:
+        space = namespace or cluster.default_namespace
+        inventory = find_inventory(cluster, name, space)
+        if inventory is None:
+            raise not_deployed(name, space)
+        gone = remove(cluster, inventory, purge=purge)
+        kept = [each for each in inventory.owned if is_kept(each) and not purge]
+    if output == "json":
+        print_json({"deleted": [str(each) for each in gone], "kept": [str(k) for k in kept]})
+        return ExitCode.DONE
+    for each in gone:
+        click.echo(f"deleted {each}")
+    for each in kept:
+        click.echo(f"kept    {each} (delete it with --purge)")
+    return ExitCode.DONE

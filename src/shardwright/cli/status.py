@@ -1,0 +1,78 @@
+"""`shardwright status NAME`: how an endpoint is now."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shardwright.cli.cluster import cluster_options, namespace_option, pod_json, pod_line
+from shardwright.cli.options import output_option, print_json
+from shardwright.model.errors import ExitCode, usage_error
+
+if TYPE_CHECKING:
+    from shardwright.deploy.status import EndpointStatus
+
+WATCH_S = 2.0
+
+
+@click.command()
+@click.argument("name")
+@namespace_option
+@cluster_options
+@click.option("-w", "--watch", is_flag=True, help="Look again every 2 s until it is ready.")
+@output_option
+def command(
+    name: str, namespace: str | None, kubeconfig: Path | None, context: str | None,
+    watch: bool, output: str,
+) -> int:  # fmt: skip
+    """Say how the endpoint NAME is. Exit code 0 if every pod is ready, 1 if not."""
+    from shardwright.deploy.removal import find_inventory
+    from shardwright.deploy.status import endpoint_status
+    from shardwright.drive.kube import connect
+
+    with connect(kubeconfig, context) as cluster:
+        space = namespace or cluster.default_namespace
+        inventory = find_inventory(cluster, name, space)
+        if inventory is None:
+            raise not_deployed(name, space)
+        status = endpoint_status(cluster, inventory)
+        while watch and not status.is_ready:
+            click.echo(_text(status), err=True)
+            time.sleep(WATCH_S)
+            status = endpoint_status(cluster, find_inventory(cluster, name, space) or inventory)
+    if output == "json":
+        print_json(status_json(status))
+    else:
+        click.echo(_text(status))
+    return ExitCode.DONE if status.is_ready else ExitCode.VERDICT_NO
+
+
+def not_deployed(name: str, namespace: str) -> Exception:
+    """Say that there is no such endpoint."""
+    return usage_error(
+        "endpoint-not-found",
+        f"there is no endpoint {name} in namespace {namespace}",
+        remedy="shardwright list shows all; pass -n NAMESPACE or --context",
+    )
+
+
+def status_json(status: EndpointStatus) -> dict[str, Any]:
+    """Shape a status for -o json."""
+    return {
+        "name": status.name,
+        "namespace": status.namespace,
+        "revision": status.revision,
+        "pending": status.pending,
+        "ready": status.is_ready,
+        "pods": [pod_json(each) for each in status.pods],
+    }
+
+
+def _text(status: EndpointStatus) -> str:
+    words = "ready" if status.is_ready else "deploying" if status.pending else "not ready"
+    head = f"{status.namespace}/{status.name}  revision {status.revision}  {words}"
+    head += f"  {status.num_ready} of {len(status.pods)} pods ready"
+    return "\n".join([head, *(f"  {pod_line(each)}" for each in status.pods)])

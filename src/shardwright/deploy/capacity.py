@@ -1,0 +1,82 @@
+"""How many pods of a group the nodes can hold now: GPUs that are there, less those taken. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from shardwright.model.cluster import Object
+from shardwright.model.launch import Placement
+
+_BLOCKING = frozenset({"NoSchedule", "NoExecute"})
+_ENDED = frozenset({"Succeeded", "Failed"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeGpus:
+    """GPUs of one node that takes our pods."""
+
+    node: str
+    total: int
+    free: int
+
+
+def usable_gpus(
+    nodes: Iterable[Object], pods: Iterable[Object], placement: Placement
+) -> tuple[NodeGpus, ...]:
+    """Count GPUs on every node that our node selector and tolerations allow.
+
+    pods: those of the whole cluster, without the endpoint's own, which it may replace.
+    """
+    resource = placement.gpu_resource
+    taken: dict[str, int] = {}
+    for pod in pods:
+        node = pod.get("spec", {}).get("nodeName")
+        if node and pod.get("status", {}).get("phase") not in _ENDED:
+            taken[node] = taken.get(node, 0) + _requested(pod, resource)
+    out = []
+    for item in nodes:
+        name = item["metadata"]["name"]
+        total = int(item.get("status", {}).get("allocatable", {}).get(resource, 0))
+        if total and _takes(item, placement):
+            out.append(NodeGpus(node=name, total=total, free=total - taken.get(name, 0)))
+    return tuple(sorted(out, key=lambda each: each.node))
+
+
+def num_slots(nodes: Iterable[NodeGpus], gpus_per_pod: int) -> int:
+    """Count the pods with so many GPUs each that fit.
+
+    >>> num_slots([NodeGpus(node="a", total=8, free=8), NodeGpus(node="b", total=8, free=7)], 4)
+    3
+    """
+    return sum(max(0, each.free) // gpus_per_pod for each in nodes)
+
+
+def _requested(pod: Object, resource: str) -> int:
+    containers = pod["spec"].get("containers", [])
+    return sum(
+        int(each.get("resources", {}).get("limits", {}).get(resource, 0)) for each in containers
+    )
+
+
+def _takes(node: Object, placement: Placement) -> bool:
+    labels = node["metadata"].get("labels", {})
+    if any(labels.get(key) != value for key, value in placement.node_selector):
+        return False
+    spec = node.get("spec", {})
+    tolerations = [dict(each) for each in placement.tolerations]
+    # the scheduler adds a toleration for extended resources only where that plugin is on
+    taints = [taint for taint in spec.get("taints", []) if taint.get("effect") in _BLOCKING]
+    return not spec.get("unschedulable") and all(
+        any(_tolerates(each, taint) for each in tolerations) for taint in taints
+    )
+
+
+def _tolerates(toleration: Mapping[str, str], taint: Object) -> bool:
+    """Follow Kubernetes' rule: an empty key or effect matches all, Exists ignores the value."""
+    if toleration.get("effect") not in (None, "", taint.get("effect")):
+        return False
+    if toleration.get("key") not in (None, "", taint["key"]):
+        return False
+    exists = toleration.get("operator", "Equal") == "Exists"
+    return exists or toleration.get("value", "") == taint.get("value", "")

@@ -1,0 +1,75 @@
+"""What the doctor needs when a deployment does not become ready: pods, events, logs; and its word.
+
+Called by the rollout at the moment of failure, before anything is rolled back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from shardwright.diagnose.doctor import Report, examine
+from shardwright.diagnose.evidence import Document
+from shardwright.model.cluster import Cluster, Object, reference
+from shardwright.model.errors import ShardwrightError
+
+
+def collect(cluster: Cluster, pods: Iterable[Object], namespace: str) -> dict[str, str]:
+    """Return file name to text: each pod, its containers' logs, and the events about them."""
+    found: dict[str, str] = {}
+    names = set()
+    for pod in pods:
+        name = pod["metadata"]["name"]
+        names.add(name)
+        spec = {key: value for key, value in pod.items() if key != "metadata"}
+        text = json.dumps({**spec, "metadata": _short(pod["metadata"])}, indent=1, sort_keys=True)
+        found[f"{name}/pod.json"] = text + "\n"
+        for container in _containers(pod):
+            for previous in (True, False):
+                log = _log(cluster, pod, container, previous=previous)
+                if log:
+                    suffix = ".previous" if previous else ""
+                    found[f"{name}/{container}{suffix}.log"] = log
+    events = [e for e in _events(cluster, namespace) if e["involvedObject"].get("name") in names]
+    if events:
+        found["events.txt"] = "".join(_event_line(each) for each in events)
+    return found
+
+
+def diagnose(evidence: dict[str, str]) -> Report:
+    """Ask the doctor what happened."""
+    return examine(
+        Document(name=name, chunks=[text.encode()]) for name, text in sorted(evidence.items())
+    )
+
+
+def _short(metadata: Object) -> Object:
+    return {key: value for key, value in metadata.items() if key != "managedFields"}
+
+
+def _containers(pod: Object) -> list[str]:
+    spec = pod.get("spec", {})
+    return [c["name"] for c in (*spec.get("initContainers", []), *spec.get("containers", []))]
+
+
+def _log(cluster: Cluster, pod: Object, container: str, *, previous: bool) -> str:
+    try:
+        return cluster.logs(reference(pod), container, previous=previous)
+    except ShardwrightError as error:
+        return f"(not readable: {error})\n"
+
+
+def _events(cluster: Cluster, namespace: str) -> tuple[Object, ...]:
+    try:
+        return cluster.list("v1", "Event", namespace=namespace)
+    except ShardwrightError:  # events help, and many roles may not read them
+        return ()
+
+
+def _event_line(event: Object) -> str:
+    about = event["involvedObject"]
+    when = event.get("lastTimestamp") or event.get("eventTime") or ""
+    return (
+        f"{when} {event.get('type', '')} {event.get('reason', '')} "
+        f"{about.get('kind', '').lower()}/{about.get('name', '')} {event.get('message', '')}\n"
+    )

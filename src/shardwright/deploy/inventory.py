@@ -1,0 +1,122 @@
+"""The record, in the cluster, of what an endpoint owns: one ConfigMap beside it.
+
+Written before anything else is, so that an interrupted deployment leaves nothing unknown; it also
+keeps the last manifests that became ready, to go back to. Lost, it is rebuilt from labels.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from shardwright.model.cluster import Object, ObjectRef, reference
+
+MANAGED = {"app.kubernetes.io/managed-by": "shardwright"}
+INSTANCE = "app.kubernetes.io/instance"
+COMPONENT = "app.kubernetes.io/component"
+
+OWNED_KINDS = (
+    ("v1", "ConfigMap"),
+    ("v1", "Service"),
+    ("v1", "PersistentVolumeClaim"),
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "StatefulSet"),
+    ("batch/v1", "Job"),
+    ("networking.k8s.io/v1", "NetworkPolicy"),
+    ("policy/v1", "PodDisruptionBudget"),
+    ("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet"),
+    ("ray.io/v1", "RayCluster"),
+)
+"""Every kind that we render: where to look for our labels when the inventory is lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """What an endpoint owns.
+
+    revision counts deployments that became ready; 0 before the first. good: the manifests of that
+    revision, in the order to apply them. pending: a deployment began and did not end.
+    """
+
+    name: str
+    namespace: str
+    revision: int = 0
+    owned: tuple[ObjectRef, ...] = ()
+    good: tuple[Object, ...] = ()
+    pending: bool = False
+
+
+def inventory_ref(name: str, namespace: str) -> ObjectRef:
+    """Name the ConfigMap of an endpoint's inventory."""
+    return ObjectRef(
+        api_version="v1", kind="ConfigMap", name=f"{name}-inventory", namespace=namespace
+    )
+
+
+def to_object(inventory: Inventory) -> Object:
+    """Write an inventory as its ConfigMap. The manifests are packed: a ConfigMap holds 1 MiB."""
+    ref = inventory_ref(inventory.name, inventory.namespace)
+    owned = [
+        {"apiVersion": each.api_version, "kind": each.kind, "name": each.name}
+        for each in inventory.owned
+    ]
+    packed = gzip.compress(json.dumps(inventory.good, sort_keys=True).encode(), mtime=0)
+    return {
+        "apiVersion": ref.api_version,
+        "kind": ref.kind,
+        "metadata": {
+            "name": ref.name,
+            "namespace": ref.namespace,
+            "labels": {**MANAGED, INSTANCE: inventory.name, COMPONENT: "inventory"},
+        },
+        "data": {
+            "revision": str(inventory.revision),
+            "pending": json.dumps(inventory.pending),
+            "owned": json.dumps(owned, sort_keys=True),
+            "good.json.gz": base64.b64encode(packed).decode(),
+        },
+    }
+
+
+def from_object(obj: Object) -> Inventory:
+    """Read an inventory back.
+
+    >>> inventory = Inventory(name="llama", namespace="ml", revision=3, pending=True)
+    >>> from_object(to_object(inventory)) == inventory
+    True
+    """
+    meta, data = obj["metadata"], obj["data"]
+    return Inventory(
+        name=meta["labels"][INSTANCE],
+        namespace=meta["namespace"],
+        revision=int(data["revision"]),
+        pending=bool(json.loads(data["pending"])),
+        owned=tuple(
+            ObjectRef(
+                api_version=each["apiVersion"],
+                kind=each["kind"],
+                name=each["name"],
+                namespace=meta["namespace"],
+            )
+            for each in json.loads(data["owned"])
+        ),
+        good=tuple(json.loads(gzip.decompress(base64.b64decode(data["good.json.gz"])))),
+    )
+
+
+def references(objects: Iterable[Object]) -> tuple[ObjectRef, ...]:
+    """Name objects, in their order."""
+    return tuple(reference(each) for each in objects)
+
+
+def union(first: tuple[ObjectRef, ...], second: tuple[ObjectRef, ...]) -> tuple[ObjectRef, ...]:
+    """Join two lists of objects, each named once, the order of the first kept."""
+    return tuple(dict.fromkeys(first + second))
+
+
+def is_kept(ref: ObjectRef) -> bool:
+    """Tell whether an object outlives its endpoint: weights are costly to fetch again."""
+    return ref.kind == "PersistentVolumeClaim"

@@ -1,0 +1,67 @@
+"""How an endpoint is now: its pods, their stages and its record. Called by status and list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shardwright.deploy.inventory import COMPONENT, INSTANCE, MANAGED, Inventory, from_object
+from shardwright.deploy.progress import PodProgress, Stage, pod_progress
+from shardwright.model.cluster import Cluster
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointStatus:
+    """One endpoint. revision 0: never became ready; pending: a deployment did not end."""
+
+    name: str
+    namespace: str
+    revision: int
+    pending: bool
+    pods: tuple[PodProgress, ...]
+
+    @property
+    def num_ready(self) -> int:
+        """Pods that are ready."""
+        return sum(each.stage is Stage.READY for each in self.pods)
+
+    @property
+    def is_ready(self) -> bool:
+        """Tell whether every pod is ready and no deployment is under way."""
+        return bool(self.pods) and self.num_ready == len(self.pods) and not self.pending
+
+
+def endpoint_status(cluster: Cluster, inventory: Inventory) -> EndpointStatus:
+    """Look at one endpoint: one list of its pods."""
+    labels = {INSTANCE: inventory.name, COMPONENT: "serving"}
+    pods = cluster.list("v1", "Pod", namespace=inventory.namespace, labels=labels)
+    return _status(inventory, tuple(pod_progress(each) for each in pods))
+
+
+def all_endpoints(cluster: Cluster, namespace: str | None = None) -> tuple[EndpointStatus, ...]:
+    """Look at every endpoint, of one namespace or of all, in two requests, however many."""
+    records = cluster.list(
+        "v1", "ConfigMap", namespace=namespace, labels={**MANAGED, COMPONENT: "inventory"}
+    )
+    serving = cluster.list(
+        "v1", "Pod", namespace=namespace, labels={**MANAGED, COMPONENT: "serving"}
+    )
+    pods: dict[tuple[str, str], list[PodProgress]] = {}
+    for each in serving:
+        meta = each["metadata"]
+        key = (meta["namespace"], meta["labels"][INSTANCE])
+        pods.setdefault(key, []).append(pod_progress(each))
+    found = [from_object(each) for each in records]
+    return tuple(
+        _status(each, tuple(pods.get((each.namespace, each.name), ())))
+        for each in sorted(found, key=lambda each: (each.namespace, each.name))
+    )
+
+
+def _status(inventory: Inventory, pods: tuple[PodProgress, ...]) -> EndpointStatus:
+    return EndpointStatus(
+        name=inventory.name,
+        namespace=inventory.namespace,
+        revision=inventory.revision,
+        pending=inventory.pending,
+        pods=tuple(sorted(pods, key=lambda each: each.name)),
+    )

@@ -1,0 +1,263 @@
+"""The real Kubernetes API: lightkube's connection and credentials, the API's own JSON.
+
+The only place where its errors become ours. Kubeconfigs, contexts, in-cluster accounts, exec
+plugins and proxies are lightkube's part.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import httpx2 as httpx
+from lightkube import KubeConfig
+from lightkube.config import client_adapter
+from lightkube.config.kubeconfig import DEFAULT_KUBECONFIG, SingleConfig
+from lightkube.core.exceptions import ConfigError
+
+from shardwright.drive.kube_errors import connection_error, status_error
+from shardwright.model.cluster import FIELD_MANAGER, Object, ObjectRef
+from shardwright.model.errors import ExitCode, ShardwrightError
+
+TIMEOUT_S = 30
+PAGE = 500
+_EXEC_V1 = "client.authentication.k8s.io/v1"
+
+
+def connect(kubeconfig: Path | None = None, context: str | None = None) -> KubeCluster:
+    """Connect with a kubeconfig: the named one, $KUBECONFIG, ~/.kube/config, or in a pod."""
+    try:
+        config = _config(kubeconfig, context)
+        params = client_adapter.ConnectionParams(timeout=httpx.Timeout(TIMEOUT_S))
+        return KubeCluster(client_adapter.Client(config, params), config)
+    except (ConfigError, KeyError, OSError, ValueError) as error:
+        raise ShardwrightError(
+            code="kubeconfig-unusable",
+            what=f"no cluster to talk to: {error}",
+            remedy="pass --kubeconfig FILE and --context NAME, or set KUBECONFIG",
+            exit_code=ExitCode.USAGE,
+        ) from error
+
+
+def _config(kubeconfig: Path | None, context: str | None) -> SingleConfig:
+    if kubeconfig is None and context is None and "KUBECONFIG" not in os.environ:
+        return _with_known_exec(KubeConfig.from_env().get())
+    listed = os.environ.get("KUBECONFIG", str(DEFAULT_KUBECONFIG)).split(os.pathsep)
+    files = [kubeconfig] if kubeconfig else [Path(name).expanduser() for name in listed if name]
+    loaded = [KubeConfig.from_file(each) for each in files if kubeconfig or each.exists()]
+    if not loaded:
+        message = f"none of {', '.join(map(str, files))} exists"
+        raise ConfigError(message)
+    for each in loaded:
+        wanted = context or each.current_context
+        if wanted in each.contexts:
+            return _with_known_exec(each.get(wanted))
+    message = f"context {context!r} is in none of {', '.join(map(str, files))}"
+    raise ConfigError(message)
+
+
+def _with_known_exec(config: SingleConfig | None) -> SingleConfig:
+    """Let credential plugins of version v1 run: their answer is that of v1beta1."""
+    if config is None:
+        message = "the kubeconfig names no current context"
+        raise ConfigError(message)
+    user = config.user
+    if user is None or user.exec is None or user.exec.apiVersion != _EXEC_V1:
+        return config
+    return config._replace(
+        user=replace(user, exec=replace(user.exec, apiVersion=f"{_EXEC_V1}beta1"))
+    )
+
+
+class KubeCluster:
+    """One API server, as one user."""
+
+    def __init__(self, client: httpx.Client, config: SingleConfig) -> None:
+        self._client = client
+        self._server = config.cluster.server
+        self.default_namespace = config.namespace or "default"
+        self._resources: dict[str, dict[str, tuple[str, bool]]] = {}
+
+    def __enter__(self) -> KubeCluster:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def server_version(self) -> str:
+        """Return the version, such as 1.34.4."""
+        return str(self._json("GET", "/version")["gitVersion"]).removeprefix("v")
+
+    def serves(self, api_version: str, kind: str) -> bool:
+        """Tell whether the server knows a kind."""
+        return kind in self._kinds(api_version)
+
+    def may(self, verb: str, ref: ObjectRef) -> bool:
+        """Ask the server whether we are allowed to."""
+        group = ref.api_version.rpartition("/")[0]
+        attributes = {
+            "verb": verb,
+            "group": group,
+            "resource": self._plural(ref.api_version, ref.kind)[0],
+            "namespace": ref.namespace,
+        }
+        answer = self._json(
+            "POST",
+            "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+            body={
+                "apiVersion": "authorization.k8s.io/v1",
+                "kind": "SelfSubjectAccessReview",
+                "spec": {"resourceAttributes": attributes},
+            },
+        )
+        return bool(answer["status"]["allowed"])
+
+    def get(self, ref: ObjectRef) -> Object | None:
+        """Return an object, or None if there is none."""
+        response = self._send("GET", self._path(ref))
+        return None if response.status_code == httpx.codes.NOT_FOUND else _checked(response)
+
+    def list(
+        self,
+        api_version: str,
+        kind: str,
+        *,
+        namespace: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> tuple[Object, ...]:
+        """Return objects of a kind, page by page."""
+        ref = ObjectRef(api_version=api_version, kind=kind, name="", namespace=namespace or "")
+        params = {"limit": str(PAGE)}
+        if labels:
+            params["labelSelector"] = ",".join(f"{k}={v}" for k, v in sorted(labels.items()))
+        found: list[Object] = []
+        while True:
+            page = self._json("GET", self._path(ref), params=params)
+            # items of a list leave out what is the same for all
+            found += [{"apiVersion": api_version, "kind": kind, **item} for item in page["items"]]
+            token = page["metadata"].get("continue")
+            if not token:
+                return tuple(found)
+            params["continue"] = token
+
+    def apply(self, obj: Object, *, dry_run: bool = False) -> Object:
+        """Apply server side. A field that somebody else set on purpose is an error, not a fight."""
+        meta = obj["metadata"]
+        ref = ObjectRef(
+            api_version=obj["apiVersion"],
+            kind=obj["kind"],
+            name=meta["name"],
+            namespace=meta.get("namespace", ""),
+        )
+        params = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
+        return self._json(
+            "PATCH",
+            self._path(ref),
+            params=params,
+            body=obj,
+            content_type="application/apply-patch+yaml",
+        )
+
+    def delete(self, ref: ObjectRef) -> bool:
+        """Delete an object; what it owns follows in the background."""
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        response = self._send("DELETE", self._path(ref), body=body)
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return False
+        _checked(response)
+        return True
+
+    def logs(
+        self, pod: ObjectRef, container: str, *, previous: bool = False, tail_lines: int = 400
+    ) -> str:
+        """Return the end of a container's log; a container that never ran has none."""
+        params = {"container": container, "tailLines": str(tail_lines)}
+        if previous:
+            params["previous"] = "true"
+        response = self._send("GET", f"{self._path(pod)}/log", params=params)
+        absent = (httpx.codes.NOT_FOUND, httpx.codes.BAD_REQUEST)
+        if response.status_code in absent:
+            return ""
+        if response.is_error:
+            raise status_error(response.status_code, response.text)
+        return response.content.decode("utf-8", errors="replace")
+
+    def call(self, service: ObjectRef, port: str, path: str, body: Object) -> Object:
+        """POST to a Service through the API server: no route from here to the pods is needed."""
+        where = f"{self._path(service)}:{port}/proxy/{path.lstrip('/')}"
+        return self._json("POST", where, body=body)
+
+    def _kinds(self, api_version: str) -> dict[str, tuple[str, bool]]:
+        if api_version not in self._resources:
+            response = self._send("GET", f"/{_prefix(api_version)}")
+            if response.status_code == httpx.codes.NOT_FOUND:
+                return {}
+            self._resources[api_version] = {
+                item["kind"]: (item["name"], item["namespaced"])
+                for item in _checked(response)["resources"]
+                if "/" not in item["name"]
+            }
+        return self._resources[api_version]
+
+    def _plural(self, api_version: str, kind: str) -> tuple[str, bool]:
+        kinds = self._kinds(api_version)
+        if kind not in kinds:
+            raise ShardwrightError(
+                code="kind-not-served",
+                what=f"the cluster does not know {kind} of {api_version}",
+                cause="its controller is not installed, or is of another version",
+                remedy="install it, or choose another spec.launch",
+            )
+        return kinds[kind]
+
+    def _path(self, ref: ObjectRef) -> str:
+        plural, is_namespaced = self._plural(ref.api_version, ref.kind)
+        space = f"/namespaces/{ref.namespace}" if is_namespaced and ref.namespace else ""
+        return f"/{_prefix(ref.api_version)}{space}/{plural}" + (f"/{ref.name}" if ref.name else "")
+
+    def _json(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Object | None = None,
+        content_type: str = "application/json",
+    ) -> Object:
+        return _checked(
+            self._send(method, path, params=params, body=body, content_type=content_type)
+        )
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Object | None = None,
+        content_type: str = "application/json",
+    ) -> httpx.Response:
+        try:
+            return self._client.request(
+                method,
+                path,
+                params=params,
+                content=None if body is None else json.dumps(body).encode(),
+                headers={} if body is None else {"Content-Type": content_type},
+            )
+        except (httpx.TransportError, ConfigError) as error:
+            raise connection_error(self._server, error) from error
+
+
+def _prefix(api_version: str) -> str:
+    return f"apis/{api_version}" if "/" in api_version else f"api/{api_version}"
+
+
+def _checked(response: httpx.Response) -> Object:
+    if response.is_error:
+        raise status_error(response.status_code, response.text)
+    return cast("Object", response.json())

@@ -1,0 +1,61 @@
+"""What an API server says when it refuses, in the words of our errors. Called by drive/kube."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+
+from shardwright.model.errors import ShardwrightError
+
+_REFUSALS: dict[int, tuple[str, str]] = {
+    HTTPStatus.UNAUTHORIZED: (
+        "cluster-unauthorized",
+        "renew the credentials of this context (for example: kubectl get pods), then try again",
+    ),
+    HTTPStatus.FORBIDDEN: (
+        "cluster-forbidden",
+        "ask for a Role with this verb on this resource, or use another context",
+    ),
+    HTTPStatus.NOT_FOUND: ("object-not-found", "check the name, the namespace and the context"),
+    HTTPStatus.CONFLICT: (
+        "field-conflict",
+        "another manager owns these fields: let it give them up, or delete the object first",
+    ),
+    HTTPStatus.UNPROCESSABLE_ENTITY: (
+        "object-refused",
+        "change what the message names; a field that cannot change needs the object deleted first",
+    ),
+    HTTPStatus.TOO_MANY_REQUESTS: ("cluster-busy", "try again in a minute"),
+}
+
+
+def status_error(status_code: int, body: str) -> ShardwrightError:
+    """Turn an error answer into an error that says what to do.
+
+    >>> refused = '{"kind": "Status", "message": "pods is forbidden", "reason": "Forbidden"}'
+    >>> str(status_error(403, refused))
+    'cluster-forbidden: pods is forbidden'
+    """
+    code, remedy = _REFUSALS.get(
+        status_code,
+        ("cluster-error", "look at the API server's log, and try again")
+        if status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+        else ("request-refused", "change what the message names"),
+    )
+    try:
+        message = str(json.loads(body)["message"])
+    except (ValueError, KeyError, TypeError):
+        message = body.strip()[:500] or f"status {status_code}"
+    return ShardwrightError(
+        code=code, what=message, remedy=remedy, context={"status": str(status_code)}
+    )
+
+
+def connection_error(server: str, error: Exception) -> ShardwrightError:
+    """Say that the API server was not reached."""
+    return ShardwrightError(
+        code="cluster-unreachable",
+        what=f"{server} does not answer",
+        cause=str(error) or type(error).__name__,
+        remedy="check the context (kubectl config current-context), the VPN and the proxy",
+    )

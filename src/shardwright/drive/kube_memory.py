@@ -1,0 +1,117 @@
+"""An API server in memory: stores what is applied, as the real one would without controllers.
+
+For tests of everything above the port, ours and our users'. Pods and logs are put in by the test.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from shardwright.model.cluster import Object, ObjectRef, reference
+from shardwright.model.errors import ShardwrightError
+
+CLUSTER_KINDS = frozenset({"Node", "Namespace", "StorageClass", "PersistentVolume"})
+
+
+class MemoryCluster:
+    """Objects by reference, and a record of what was asked."""
+
+    def __init__(self, *objects: Object, unserved: frozenset[str] = frozenset()) -> None:
+        self.objects: dict[ObjectRef, Object] = {}
+        self.unserved = unserved
+        self.forbidden: set[tuple[str, str]] = set()
+        self.container_logs: dict[tuple[str, str], str] = {}
+        self.answers: list[Object] = []
+        self.on_apply: Callable[[Object], None] = lambda _: None
+        self._version = 0
+        for obj in objects:
+            self.put(obj)
+
+    def put(self, obj: Object) -> Object:
+        """Store an object as it is, status included."""
+        self._version += 1
+        stored = copy.deepcopy(obj)
+        stored["metadata"]["resourceVersion"] = str(self._version)
+        self.objects[self._key(reference(obj))] = stored
+        return copy.deepcopy(stored)
+
+    def server_version(self) -> str:
+        """Return a version."""
+        return "1.34.4"
+
+    def serves(self, api_version: str, kind: str) -> bool:
+        """Every kind is known but those left out."""
+        del api_version
+        return kind not in self.unserved
+
+    def may(self, verb: str, ref: ObjectRef) -> bool:
+        """Everything is allowed but what was forbidden."""
+        return (verb, ref.kind) not in self.forbidden
+
+    def get(self, ref: ObjectRef) -> Object | None:
+        """Return a copy of an object."""
+        return copy.deepcopy(self.objects.get(self._key(ref)))
+
+    def list(
+        self,
+        api_version: str,
+        kind: str,
+        *,
+        namespace: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> tuple[Object, ...]:
+        """Return copies of the objects that match, by name."""
+        wanted = dict(labels or {}).items()
+        return tuple(
+            copy.deepcopy(obj)
+            for ref, obj in sorted(self.objects.items())
+            if (ref.api_version, ref.kind) == (api_version, kind)
+            and namespace in (None, ref.namespace)
+            and wanted <= obj["metadata"].get("labels", {}).items()
+        )
+
+    def apply(self, obj: Object, *, dry_run: bool = False) -> Object:
+        """Store the fields; the version moves only if something changes."""
+        ref = self._key(reference(obj))
+        if not self.serves(ref.api_version, ref.kind):
+            raise ShardwrightError(code="kind-not-served", what=f"{ref.kind} is not served")
+        before = self.objects.get(ref)
+        merged = _merged(before or {}, obj)
+        if dry_run:
+            return merged
+        if merged != before:
+            merged = self.put(merged)
+            self.on_apply(merged)
+        return copy.deepcopy(self.objects[ref])
+
+    def delete(self, ref: ObjectRef) -> bool:
+        """Forget an object."""
+        return self.objects.pop(self._key(ref), None) is not None
+
+    def logs(
+        self, pod: ObjectRef, container: str, *, previous: bool = False, tail_lines: int = 400
+    ) -> str:
+        """Return what the test put in."""
+        del previous
+        lines = self.container_logs.get((pod.name, container), "").splitlines()
+        return "\n".join(lines[-tail_lines:])
+
+    def call(self, service: ObjectRef, port: str, path: str, body: Object) -> Object:
+        """Return the next answer that the test put in."""
+        del service, port, path, body
+        return self.answers.pop(0)
+
+    def _key(self, ref: ObjectRef) -> ObjectRef:
+        if ref.kind in CLUSTER_KINDS:
+            return replace(ref, namespace="")
+        return ref if ref.namespace else replace(ref, namespace="default")
+
+
+def _merged(old: Object, new: Object) -> Object:
+    out = copy.deepcopy(old)
+    for key, value in new.items():
+        both = isinstance(value, dict) and isinstance(out.get(key), dict)
+        out[key] = _merged(out[key], value) if both else copy.deepcopy(value)
+    return out

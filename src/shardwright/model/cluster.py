@@ -1,0 +1,98 @@
+"""The port to a Kubernetes API server: what deploying, watching and removing need of it.
+
+Objects are the API's own JSON, unaltered: a typed copy would drop fields that are newer than its
+types. The real adapter and an in-memory one live in `shardwright.drive`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+Object = dict[str, Any]
+
+FIELD_MANAGER = "shardwright"
+"""Owner of the fields we set, by which the API server tells ours from everybody else's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class ObjectRef:
+    """An object by name. namespace is empty for what belongs to the whole cluster."""
+
+    api_version: str
+    kind: str
+    name: str
+    namespace: str = ""
+
+    def __str__(self) -> str:
+        """Render as kubectl does.
+
+        >>> str(ObjectRef(api_version="apps/v1", kind="StatefulSet", name="llama-worker"))
+        'StatefulSet/llama-worker'
+        """
+        return f"{self.kind}/{self.name}"
+
+
+def reference(obj: Object) -> ObjectRef:
+    """Name an object.
+
+    >>> str(reference({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "llama"}}))
+    'Service/llama'
+    """
+    meta = obj["metadata"]
+    return ObjectRef(
+        api_version=obj["apiVersion"],
+        kind=obj["kind"],
+        name=meta["name"],
+        namespace=meta.get("namespace", ""),
+    )
+
+
+class Cluster(Protocol):
+    """An API server. Every method raises ShardwrightError if it refuses or cannot be reached."""
+
+    def server_version(self) -> str:
+        """Return the version, such as 1.34.4."""
+        ...
+
+    def serves(self, api_version: str, kind: str) -> bool:
+        """Tell whether the server knows a kind."""
+        ...
+
+    def may(self, verb: str, ref: ObjectRef) -> bool:
+        """Tell whether we are allowed to; the name of ref does not matter."""
+        ...
+
+    def get(self, ref: ObjectRef) -> Object | None:
+        """Return an object, or None if there is none."""
+        ...
+
+    def list(
+        self,
+        api_version: str,
+        kind: str,
+        *,
+        namespace: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> tuple[Object, ...]:
+        """Return objects of a kind, of one namespace or of all, that carry the labels."""
+        ...
+
+    def apply(self, obj: Object, *, dry_run: bool = False) -> Object:
+        """Apply server side as our field manager; return the object as the server has it then."""
+        ...
+
+    def delete(self, ref: ObjectRef) -> bool:
+        """Delete an object and, in the background, what it owns; False if there was none."""
+        ...
+
+    def logs(
+        self, pod: ObjectRef, container: str, *, previous: bool = False, tail_lines: int = 400
+    ) -> str:
+        """Return the end of a container's log; empty if there is none yet."""
+        ...
+
+    def call(self, service: ObjectRef, port: str, path: str, body: Object) -> Object:
+        """POST JSON to a port of a Service through the API server and return the answer."""
+        ...

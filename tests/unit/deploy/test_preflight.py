@@ -1,0 +1,167 @@
+"""Each thing that would keep an endpoint from starting is found before anything is applied."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from shardwright.cli.render import launch_plan
+from shardwright.deploy.capacity import NodeGpus, usable_gpus
+from shardwright.deploy.preflight import preflight
+from shardwright.drive.kube_memory import MemoryCluster
+from shardwright.model.cluster import Object
+from shardwright.model.launch import LaunchPlan, Placement
+from shardwright.render.objects import kubernetes_objects
+
+REQUEST = Path(__file__).parents[2] / "golden" / "render" / "vllm-statefulset" / "request.yaml"
+GPU = "nvidia.com/gpu"
+
+
+@pytest.fixture(scope="module")
+def plan() -> LaunchPlan:
+    """Two members with 8 GPUs each, a claim of ours, Secrets hf-token and llama-keys."""
+    return launch_plan(REQUEST)
+
+
+def an_object(kind: str, name: str, **rest: object) -> Object:
+    apis = {"StorageClass": "storage.k8s.io/v1"}
+    meta: Object = {"name": name, "labels": rest.pop("labels", {})}
+    if kind not in ("Node", "Namespace", "StorageClass"):
+        meta["namespace"] = "default"
+    meta["annotations"] = rest.pop("annotations", {})
+    return {"apiVersion": apis.get(kind, "v1"), "kind": kind, "metadata": meta, **rest}
+
+
+def node(name: str, plan: LaunchPlan, gpus: int = 8, **spec: object) -> Object:
+    labels = dict(plan.placement.node_selector)
+    return an_object(
+        "Node", name, labels=labels, spec=spec, status={"allocatable": {GPU: str(gpus)}}
+    )
+
+
+def secret(name: str, key: str) -> Object:
+    return an_object("Secret", name, data={key: base64.b64encode(b"x").decode()})
+
+
+def default_class() -> Object:
+    marked = {"storageclass.kubernetes.io/is-default-class": "true"}
+    return an_object("StorageClass", "standard", annotations=marked)
+
+
+def a_cluster(plan: LaunchPlan, *without: str, more: tuple[Object, ...] = ()) -> MemoryCluster:
+    everything = [
+        an_object("Namespace", "default"),
+        node("gpu-1", plan),
+        node("gpu-2", plan),
+        secret("hf-token", "token"),
+        secret("llama-keys", "api-key"),
+        default_class(),
+    ]
+    kept = [each for each in everything if each["metadata"]["name"] not in without]
+    return MemoryCluster(*kept, *more)
+
+
+def codes(cluster: MemoryCluster, plan: LaunchPlan) -> list[str]:
+    return [each.code for each in preflight(cluster, plan, kubernetes_objects(plan))]
+
+
+def test_a_fit_cluster_has_no_findings(plan: LaunchPlan) -> None:
+    assert codes(a_cluster(plan), plan) == []
+
+
+@pytest.mark.parametrize(
+    ("missing", "code"),
+    [
+        ("default", "namespace-missing"),
+        ("gpu-2", "too-few-gpus"),
+        ("hf-token", "secret-missing"),
+        ("standard", "no-default-storage-class"),
+    ],
+)
+def test_what_is_missing_is_named(plan: LaunchPlan, missing: str, code: str) -> None:
+    assert codes(a_cluster(plan, missing), plan) == [code]
+
+
+def test_a_secret_without_its_key(plan: LaunchPlan) -> None:
+    cluster = a_cluster(plan, "hf-token", more=(secret("hf-token", "wrong"),))
+    (finding,) = preflight(cluster, plan, kubernetes_objects(plan))
+    assert finding.code == "secret-key-missing"
+    assert finding.why == "its keys are wrong"
+
+
+def test_gpus_in_use_by_others_do_not_count(plan: LaunchPlan) -> None:
+    limits = {"resources": {"limits": {GPU: "1"}}}
+    taken = an_object("Pod", "other", spec={"nodeName": "gpu-1", "containers": [limits]})
+    (finding,) = preflight(a_cluster(plan, more=(taken,)), plan, kubernetes_objects(plan))
+    assert finding.what == "2 pods with 8 nvidia.com/gpu each; 1 fit now"
+    assert finding.why == "gpu-1 7 of 8 free; gpu-2 8 of 8 free"
+
+
+def test_its_own_pods_do_not_count_against_an_update(plan: LaunchPlan) -> None:
+    limits = {"resources": {"limits": {GPU: "8"}}}
+    own = an_object(
+        "Pod",
+        "mine",
+        labels={"app.kubernetes.io/instance": plan.name},
+        spec={"nodeName": "gpu-1", "containers": [limits]},
+    )
+    assert codes(a_cluster(plan, more=(own,)), plan) == []
+
+
+def test_a_kind_that_is_not_served(plan: LaunchPlan) -> None:
+    cluster = a_cluster(plan)
+    cluster.unserved = frozenset({"StatefulSet"})
+    assert codes(cluster, plan) == ["kind-not-served"]
+
+
+def test_a_verb_that_is_not_allowed(plan: LaunchPlan) -> None:
+    cluster = a_cluster(plan)
+    cluster.forbidden.add(("patch", "StatefulSet"))
+    (finding,) = preflight(cluster, plan, kubernetes_objects(plan))
+    assert finding.what == "you may not patch StatefulSet in default"
+
+
+def test_a_claim_that_only_one_node_can_mount(plan: LaunchPlan) -> None:
+    claim = an_object(
+        "PersistentVolumeClaim", plan.claims[0].name, spec={"accessModes": ["ReadWriteOnce"]}
+    )
+    assert codes(a_cluster(plan, more=(claim,)), plan) == ["claim-access-mode"]
+
+
+def test_a_quota_that_is_too_small(plan: LaunchPlan) -> None:
+    status = {"hard": {f"requests.{GPU}": "20"}, "used": {f"requests.{GPU}": "8"}}
+    quota = an_object("ResourceQuota", "team", spec={}, status=status)
+    (finding,) = preflight(a_cluster(plan, more=(quota,)), plan, kubernetes_objects(plan))
+    assert finding.what == "quota team leaves 12 GPUs; 16 are needed"
+
+
+TAINT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
+
+
+@pytest.mark.parametrize(
+    ("toleration", "fits"),
+    [
+        ((), False),
+        ((("key", "nvidia.com/gpu"), ("operator", "Exists")), True),
+        ((("key", "nvidia.com/gpu"), ("value", "present"), ("effect", "NoSchedule")), True),
+        ((("key", "nvidia.com/gpu"), ("value", "other")), False),
+        ((("operator", "Exists"), ("effect", "NoExecute")), False),
+        ((("operator", "Exists"),), True),
+    ],
+)
+def test_taints_follow_kubernetes_rule(
+    plan: LaunchPlan, toleration: tuple[tuple[str, str], ...], fits: bool
+) -> None:
+    """Source: kubernetes.io/docs, Taints and Tolerations."""
+    tainted = node("a", plan, taints=[TAINT])
+    tolerations = (toleration,) if toleration else ()
+    placement: Placement = replace(plan.placement, tolerations=tolerations)
+    wanted = (NodeGpus(node="a", total=8, free=8),) if fits else ()
+    assert usable_gpus([tainted], [], placement) == wanted
+
+
+def test_a_cordoned_node_takes_nothing(plan: LaunchPlan) -> None:
+    assert usable_gpus([node("a", plan, unschedulable=True)], [], plan.placement) == ()

@@ -1,0 +1,296 @@
+"""Deployments against an API server in memory: what is applied, recorded, said and undone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from shardwright.deploy.changes import Verb
+from shardwright.deploy.inventory import Inventory, inventory_ref, to_object
+from shardwright.deploy.removal import find_inventory, remove
+from shardwright.deploy.rollout import (
+    Event,
+    Moved,
+    Outcome,
+    Result,
+    Rollout,
+    Target,
+    planned_changes,
+    read_inventory,
+    stale_pods,
+)
+from shardwright.deploy.status import all_endpoints
+from shardwright.drive.kube_memory import MemoryCluster
+from shardwright.model.cluster import Object, ObjectRef, reference
+from shardwright.model.launch import Budgets
+
+LABELS = {
+    "app.kubernetes.io/managed-by": "shardwright",
+    "app.kubernetes.io/instance": "llama",
+    "app.kubernetes.io/component": "serving",
+}
+BUDGETS = Budgets(
+    image_pull_s=100, download_s=200, rendezvous_s=30, load_s=100, compile_s=0, graphs_s=0,
+    startup_s=300, engine_ready_s=300, distributed_timeout_s=300, drain_s=10,
+)  # fmt: skip
+TARGET = Target(name="llama", namespace="ml", num_pods=2, budgets=BUDGETS)
+
+
+def an_object(api_version: str, kind: str, name: str, spec: Any) -> Object:
+    return {
+        "apiVersion": api_version,
+        "kind": kind,
+        "metadata": {"name": name, "namespace": "ml", "labels": LABELS},
+        "spec": spec,
+    }
+
+
+def manifests(image: str = "vllm:1") -> tuple[Object, ...]:
+    template = {"spec": {"containers": [{"name": "vllm", "image": image}]}}
+    return (
+        an_object("v1", "PersistentVolumeClaim", "llama-models", {"accessModes": ["RWX"]}),
+        an_object("v1", "Service", "llama", {"ports": [{"port": 8000}]}),
+        an_object("apps/v1", "StatefulSet", "llama", {"replicas": 2, "template": template}),
+    )
+
+
+READY: Object = {
+    "conditions": [
+        {"type": "PodScheduled", "status": "True"},
+        {"type": "Ready", "status": "True"},
+    ]
+}
+CREATING: Object = {"conditions": [{"type": "PodScheduled", "status": "True"}]}
+
+
+def crashed(restarts: int) -> Object:
+    ended = {"exitCode": 1, "reason": "Error"}
+    container = {
+        "name": "vllm",
+        "restartCount": restarts,
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "lastState": {"terminated": ended},
+    }
+    return CREATING | {"containerStatuses": [container]}
+
+
+def pod(index: int, status: Object) -> Object:
+    obj = an_object("v1", "Pod", f"llama-{index}", {"containers": [{"name": "vllm"}]})
+    return obj | {"status": status}
+
+
+class Kubelet:
+    """A clock whose every sleep gives both pods the next status."""
+
+    def __init__(self, cluster: MemoryCluster, *statuses: Object) -> None:
+        self.cluster = cluster
+        self.statuses = list(statuses)
+        self.time = 0.0
+        self._step()
+
+    def _step(self) -> None:
+        status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+        for index in (0, 1):
+            self.cluster.put(pod(index, status))
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, duration_s: float) -> None:
+        self.time += duration_s
+        self._step()
+
+
+def deploy(
+    cluster: MemoryCluster,
+    clock: Kubelet,
+    objects: tuple[Object, ...],
+    tell: Callable[[Event], None] = lambda _: None,
+    *,
+    rollback: bool = True,
+) -> Outcome:
+    changes = planned_changes(cluster, TARGET, objects)
+    return Rollout(cluster, clock, TARGET, tell).deploy(objects, changes, rollback=rollback)
+
+
+@pytest.fixture
+def cluster() -> MemoryCluster:
+    return MemoryCluster()
+
+
+def kinds(cluster: MemoryCluster) -> set[str]:
+    return {ref.kind for ref in cluster.objects} - {"Pod"}
+
+
+def test_a_first_deployment_is_recorded_as_revision_1(cluster: MemoryCluster) -> None:
+    told: list[Event] = []
+    outcome = deploy(cluster, Kubelet(cluster, CREATING, CREATING, READY), manifests(), told.append)
+    assert (outcome.result, outcome.revision, outcome.seconds) == (Result.READY, 1, 4.0)
+    record = read_inventory(cluster, "llama", "ml")
+    assert record is not None
+    assert not record.pending
+    assert [str(ref) for ref in record.owned] == [
+        "PersistentVolumeClaim/llama-models",
+        "Service/llama",
+        "StatefulSet/llama",
+    ]
+    moved = [(each.pod.name, each.pod.stage.value) for each in told if isinstance(each, Moved)]
+    assert moved == [
+        ("llama-0", "image"), ("llama-1", "image"), ("llama-0", "ready"), ("llama-1", "ready"),
+    ]  # fmt: skip
+
+
+def test_a_second_deployment_of_the_same_changes_nothing(cluster: MemoryCluster) -> None:
+    deploy(cluster, Kubelet(cluster, READY), manifests())
+    versions = {ref: obj["metadata"]["resourceVersion"] for ref, obj in cluster.objects.items()}
+    changes = planned_changes(cluster, TARGET, manifests())
+    assert {each.verb for each in changes} == {Verb.KEEP}
+    outcome = Rollout(cluster, _still(cluster), TARGET, lambda _: None).deploy(manifests(), changes)
+    assert outcome.result is Result.UNCHANGED
+    assert versions == {r: o["metadata"]["resourceVersion"] for r, o in cluster.objects.items()}
+
+
+def _still(cluster: MemoryCluster) -> Kubelet:
+    clock = Kubelet.__new__(Kubelet)
+    clock.cluster, clock.statuses, clock.time = cluster, [READY], 0.0
+    return clock
+
+
+def test_what_it_will_own_is_recorded_before_it_exists(cluster: MemoryCluster) -> None:
+    """Killed between any two requests, nothing is left that the record does not name."""
+    seen: list[ObjectRef] = []
+
+    def note(obj: Object) -> None:
+        if obj["metadata"]["name"] != "llama-inventory":
+            record = read_inventory(cluster, "llama", "ml")
+            assert record is not None
+            assert record.pending
+            assert reference(obj) in record.owned
+            seen.append(reference(obj))
+
+    cluster.on_apply = note
+    deploy(cluster, Kubelet(cluster, READY), manifests())
+    assert len(seen) == 3
+
+
+def test_a_failed_first_deployment_leaves_only_the_claim(cluster: MemoryCluster) -> None:
+    cluster.container_logs[("llama-0", "vllm")] = "torch.OutOfMemoryError: CUDA out of memory."
+    outcome = deploy(cluster, Kubelet(cluster, CREATING, crashed(1), crashed(3)), manifests())
+    assert outcome.result is Result.FAILED
+    assert outcome.problems == (
+        "llama-0: vllm ended with 1 (Error), restart 3",
+        "llama-1: vllm ended with 1 (Error), restart 3",
+    )
+    assert outcome.rolled_back_to == 0
+    assert kinds(cluster) == {"PersistentVolumeClaim"}
+    assert "CUDA out of memory" in outcome.evidence["llama-0/vllm.log"]
+    assert outcome.report is not None
+    assert not outcome.report.unknown
+
+
+def test_keep_leaves_a_failure_to_be_looked_at(cluster: MemoryCluster) -> None:
+    outcome = deploy(cluster, Kubelet(cluster, crashed(3)), manifests(), rollback=False)
+    assert outcome.rolled_back_to is None
+    assert kinds(cluster) == {"PersistentVolumeClaim", "Service", "StatefulSet", "ConfigMap"}
+
+
+def test_a_failed_update_goes_back_to_the_last_good_manifests(cluster: MemoryCluster) -> None:
+    deploy(cluster, Kubelet(cluster, READY), manifests("vllm:1"))
+    wrong = (*manifests("vllm:wrong"), an_object("v1", "Service", "llama-extra", {}))
+    pulling = {"name": "vllm", "state": {"waiting": {"reason": "ImagePullBackOff"}}}
+    refused = CREATING | {"containerStatuses": [pulling]}
+    outcome = deploy(cluster, Kubelet(cluster, *[refused] * 35, READY), wrong)
+    assert outcome.rolled_back_to == 1
+    assert outcome.seconds == pytest.approx(62, abs=2)  # a registry that refuses for 60 s
+    live = cluster.get(reference(manifests()[2]))
+    assert live is not None
+    assert live["spec"]["template"]["spec"]["containers"][0]["image"] == "vllm:1"
+    assert cluster.get(reference(wrong[3])) is None
+    record = read_inventory(cluster, "llama", "ml")
+    assert record is not None
+    assert (record.revision, record.pending) == (1, False)
+
+
+def test_an_update_removes_what_is_no_longer_wanted(cluster: MemoryCluster) -> None:
+    extra = an_object("v1", "Service", "llama-group", {})
+    deploy(cluster, Kubelet(cluster, READY), (*manifests(), extra))
+    outcome = deploy(cluster, Kubelet(cluster, READY), manifests())
+    assert outcome.revision == 2
+    assert cluster.get(reference(extra)) is None
+
+
+def test_an_interrupted_deployment_is_taken_up_again(cluster: MemoryCluster) -> None:
+    objects = manifests()
+    owned = tuple(reference(each) for each in objects)
+    cluster.apply(to_object(Inventory(name="llama", namespace="ml", owned=owned, pending=True)))
+    cluster.apply(objects[0])
+    outcome = deploy(cluster, Kubelet(cluster, READY), objects)
+    assert (outcome.result, outcome.revision) == (Result.READY, 1)
+
+
+def test_a_pod_that_outlasts_its_budget_is_stuck(cluster: MemoryCluster) -> None:
+    outcome = deploy(cluster, Kubelet(cluster, CREATING), manifests())
+    assert outcome.seconds == pytest.approx(102, abs=2)
+    assert outcome.problems[0].startswith("llama-0: image for 102 s, budget 100 s")
+
+
+def test_a_job_that_gave_up_ends_the_wait(cluster: MemoryCluster) -> None:
+    job = an_object("batch/v1", "Job", "llama-download", {})
+    failed = {"type": "Failed", "status": "True", "message": "BackoffLimitExceeded"}
+    cluster.put(job | {"status": {"conditions": [failed]}})
+    outcome = deploy(cluster, Kubelet(cluster, CREATING), manifests())
+    assert outcome.problems == ("job llama-download failed: BackoffLimitExceeded",)
+    assert outcome.seconds == 0
+
+
+def test_delete_keeps_claims_unless_purged(cluster: MemoryCluster) -> None:
+    deploy(cluster, Kubelet(cluster, READY), manifests())
+    record = find_inventory(cluster, "llama", "ml")
+    assert record is not None
+    gone = [str(ref) for ref in remove(cluster, record, purge=False)]
+    assert gone == ["StatefulSet/llama", "Service/llama", "ConfigMap/llama-inventory"]
+    left = find_inventory(cluster, "llama", "ml")
+    assert left is not None
+    assert [str(ref) for ref in remove(cluster, left, purge=True)] == [
+        "PersistentVolumeClaim/llama-models"
+    ]
+    assert find_inventory(cluster, "llama", "ml") is None
+
+
+def test_a_lost_inventory_is_rebuilt_from_labels(cluster: MemoryCluster) -> None:
+    deploy(cluster, Kubelet(cluster, READY), manifests())
+    before = read_inventory(cluster, "llama", "ml")
+    cluster.delete(inventory_ref("llama", "ml"))
+    found = find_inventory(cluster, "llama", "ml")
+    assert before is not None
+    assert found is not None
+    assert set(found.owned) == set(before.owned)
+
+
+def test_pods_of_an_older_template_are_replaced_when_that_is_ours_to_do() -> None:
+    def a_set(strategy: str, *, observed: int = 2) -> Object:
+        meta = {"name": "llama", "uid": "u1", "generation": 2}
+        status = {"updateRevision": "llama-new", "observedGeneration": observed}
+        spec = {"updateStrategy": {"type": strategy}}
+        return {"metadata": meta, "spec": spec, "status": status}
+
+    old = pod(0, READY)
+    old["metadata"] |= {
+        "labels": {"controller-revision-hash": "llama-old"},
+        "ownerReferences": [{"uid": "u1"}],
+    }
+    assert stale_pods((a_set("OnDelete"),), (old,)) == {"llama-0"}
+    assert stale_pods((a_set("RollingUpdate"),), (old,)) == frozenset()
+    assert stale_pods((a_set("OnDelete", observed=1),), (old,)) == frozenset()
+
+
+def test_list_counts_ready_pods_of_every_endpoint(cluster: MemoryCluster) -> None:
+    deploy(cluster, Kubelet(cluster, READY), manifests())
+    cluster.put(pod(1, crashed(1)))
+    other = Inventory(name="other", namespace="z")
+    cluster.apply(to_object(replace(other, pending=True)))
+    found = [(e.name, e.num_ready, len(e.pods), e.is_ready) for e in all_endpoints(cluster)]
+    assert found == [("llama", 1, 2, False), ("other", 0, 0, False)]
