@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gc
 import sys
 from pathlib import Path
@@ -49,7 +50,9 @@ def command(manifests: tuple[str, ...], strict: bool, fixes: bool, output: str) 
     loaded = load(tuple(found.sources))
     findings = lint(loaded)
     if fixes:
-        fixed = _write_fixes(findings, {source.name: source.text for source in found.sources})
+        broken = {file for file, _ in loaded.broken}
+        texts = {source.name: source.text for source in found.sources if source.name not in broken}
+        fixed = _write_fixes(findings, texts)
         if fixed:
             findings = lint(load(tuple(read_manifests(manifests).sources)))
     sys.stdout.write(WRITERS[output](findings, RULES))
@@ -76,7 +79,9 @@ def _write_fixes(findings: tuple[LintFinding, ...], texts: dict[str, str]) -> in
             click.echo("note: --fix cannot write to standard input", err=True)
             continue
         changed, applied = apply_fixes(text, fixes)
-        Path(file).write_bytes(changed.encode("utf-8"))
+        path = Path(file)
+        mark = codecs.BOM_UTF8 if path.read_bytes().startswith(codecs.BOM_UTF8) else b""
+        path.write_bytes(mark + changed.encode("utf-8", "surrogateescape"))
         written += len(applied)
         for fix in applied:
             click.echo(f"fixed {file}: {fix.summary}", err=True)

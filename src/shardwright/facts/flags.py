@@ -10,7 +10,7 @@ import csv
 import dataclasses
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
 from pathlib import Path
@@ -70,9 +70,17 @@ class FlagCatalog:
     samples: tuple[Version, ...]
     flags: Mapping[str, tuple[FlagHistory, ...]]
     replacements: Mapping[str, Replacement]
+    _judged: dict[tuple[str, Version | None], Standing] = field(default_factory=dict, repr=False)
+    """Answers given before: manifests ask for the same few flags again and again."""
 
     def standing(self, flag: str, version: Version | None) -> Standing:
         """Judge one flag, spelled with dashes. version None: does any release know it?"""
+        key = (flag, version)
+        if key not in self._judged:
+            self._judged[key] = self._judge(flag, version)
+        return self._judged[key]
+
+    def _judge(self, flag: str, version: Version | None) -> Standing:
         histories = self._histories(flag)
         if not histories:
             is_certain = self.is_complete and (version is None or self.covers(version))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 from shardwright.lint.command.invocation import EngineInvocation, RayStart, Site
 from shardwright.lint.command.reader import ContainerCommand, ScriptAt, read_command
@@ -17,6 +17,9 @@ from shardwright.lint.workload.container import Container
 from shardwright.lint.workload.kinds import Workload, read_workload
 from shardwright.lint.workload.pod import Pod, Role
 
+Item = TypeVar("Item")
+Key = TypeVar("Key", bound=Hashable)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Member:
@@ -26,17 +29,13 @@ class Member:
     pod: Pod
     container: Container
     command: ContainerCommand
+    engine: EngineInvocation | None
+    """The engine it runs, the unconditional one first."""
 
     @property
     def object(self) -> KubeObject:
         """The object it is written in."""
         return self.workload.manifest
-
-    @property
-    def engine(self) -> EngineInvocation | None:
-        """The engine it runs, the unconditional one first."""
-        engines = self.command.engines
-        return next((e for e in engines if not e.is_conditional), engines[0] if engines else None)
 
     @property
     def ray_head(self) -> RayStart | None:
@@ -70,10 +69,7 @@ class Bundle:
     @cached_property
     def by_kind(self) -> Mapping[str, list[KubeObject]]:
         """Objects by kind."""
-        found: dict[str, list[KubeObject]] = defaultdict(list)
-        for obj in self.objects:
-            found[obj.kind].append(obj)
-        return found
+        return _grouped(self.objects, lambda obj: obj.kind)
 
     @cached_property
     def workloads(self) -> tuple[Workload, ...]:
@@ -85,6 +81,22 @@ class Bundle:
     def members(self) -> tuple[Member, ...]:
         """Containers that serve, in the order of the text."""
         return tuple(member for workload in self.workloads for member in self._members(workload))
+
+    def members_of(self, workload: Workload | None) -> list[Member]:
+        """List the members of a workload."""
+        return self._members_by_workload.get(id(workload), [])
+
+    def members_in(self, namespace: str) -> list[Member]:
+        """List the members of a namespace."""
+        return self._members_by_namespace.get(namespace, [])
+
+    @cached_property
+    def _members_by_workload(self) -> Mapping[int, list[Member]]:
+        return _grouped(self.members, lambda member: id(member.workload))
+
+    @cached_property
+    def _members_by_namespace(self) -> Mapping[str, list[Member]]:
+        return _grouped(self.members, lambda member: member.workload.namespace)
 
     @property
     def engines(self) -> Iterator[tuple[Member, EngineInvocation]]:
@@ -101,10 +113,7 @@ class Bundle:
     @cached_property
     def workloads_by_name(self) -> Mapping[tuple[str, str], list[Workload]]:
         """Workloads by (namespace, name)."""
-        found: dict[tuple[str, str], list[Workload]] = defaultdict(list)
-        for workload in self.workloads:
-            found[workload.namespace, workload.name].append(workload)
-        return found
+        return _grouped(self.workloads, lambda w: (w.namespace, w.name))
 
     @cached_property
     def services_by_name(self) -> Mapping[tuple[str, str], Service]:
@@ -114,10 +123,7 @@ class Bundle:
     @cached_property
     def claims_by_name(self) -> Mapping[str, list[KubeObject]]:
         """PersistentVolumeClaims by name, of any namespace."""
-        found: dict[str, list[KubeObject]] = defaultdict(list)
-        for obj in self.by_kind.get("PersistentVolumeClaim", ()):
-            found[obj.name].append(obj)
-        return found
+        return _grouped(self.by_kind.get("PersistentVolumeClaim", ()), lambda obj: obj.name)
 
     @cached_property
     def config_maps(self) -> Mapping[tuple[str, str], KubeObject]:
@@ -138,10 +144,7 @@ class Bundle:
     @cached_property
     def workloads_by_namespace(self) -> Mapping[str, list[Workload]]:
         """Workloads by namespace."""
-        found: dict[str, list[Workload]] = defaultdict(list)
-        for workload in self.workloads:
-            found[workload.namespace].append(workload)
-        return found
+        return _grouped(self.workloads, lambda workload: workload.namespace)
 
     def workloads_behind(self, service: Service) -> list[Workload]:
         """List the workloads whose pods a Service selects."""
@@ -159,10 +162,7 @@ class Bundle:
 
     @cached_property
     def _services_by_namespace(self) -> Mapping[str, list[Service]]:
-        found: dict[str, list[Service]] = defaultdict(list)
-        for service in self.services:
-            found[service.object.namespace].append(service)
-        return found
+        return _grouped(self.services, lambda service: service.object.namespace)
 
     def _members(self, workload: Workload) -> Iterator[Member]:
         for pod in workload.pods:
@@ -176,7 +176,13 @@ class Bundle:
                 )
                 is_serving = command.engines or command.rays or container.gpus
                 if is_serving or (pod.role in {Role.RAY_HEAD, Role.RAY_WORKER} and container.gpus):
-                    yield Member(workload=workload, pod=pod, container=container, command=command)
+                    yield Member(
+                        workload=workload,
+                        pod=pod,
+                        container=container,
+                        command=command,
+                        engine=_main_engine(command.engines),
+                    )
 
     def _script_at(self, workload: Workload, pod: Pod, container: Container) -> ScriptAt:
         """Make the function that finds scripts in the ConfigMaps a container mounts."""
@@ -199,6 +205,18 @@ class Bundle:
             return content, Site(object=obj, path=("data", name))
 
         return script_at
+
+
+def _grouped(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
+    """Group items by a key, in their order."""
+    found: dict[Key, list[Item]] = {}
+    for item in items:
+        found.setdefault(key(item), []).append(item)
+    return found
+
+
+def _main_engine(engines: list[EngineInvocation]) -> EngineInvocation | None:
+    return next((e for e in engines if not e.is_conditional), engines[0] if engines else None)
 
 
 def _items(pod: Pod, path: tuple[str | int, ...]) -> list[dict[str, object]]:

@@ -28,6 +28,9 @@ MAX_DEPTH = 200
 MAX_ALIASED_NODES = 200_000
 """Nodes a document may have once its aliases are written out: a guard against YAML bombs."""
 
+LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+"""What YAML 1.1 counts as the end of a line, and so what positions are counted in."""
+
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?")
 _WORDS: dict[str, bool | None] = {
     "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
@@ -134,41 +137,48 @@ class _Builder:
 
     def build(self, event: Any) -> Document:
         """Consume events up to the end of the document, the first one given."""
-        while not isinstance(event, DocumentEndEvent):
-            self._take(event)
-            event = self.parser.get_event()
+        next_event = self.parser.get_event
+        while True:
+            kind = type(event)
+            if kind is ScalarEvent:
+                self._scalar(event)
+            elif kind is MappingStartEvent or kind is SequenceStartEvent:
+                self._open(event, is_mapping=kind is MappingStartEvent)
+            elif kind is MappingEndEvent or kind is SequenceEndEvent:
+                self._close(event)
+            elif kind is AliasEvent:
+                self._alias(event)
+            elif kind is DocumentEndEvent:
+                break
+            event = next_event()
         value, spot = cast("tuple[object, Spot]", self.result)
         return Document(value=value, spot=spot, duplicates=tuple(self.duplicates))
 
-    def _take(self, event: Any) -> None:
-        kind = type(event)
-        if kind is ScalarEvent:
-            raw, style = event.value, event.style or ""
-            spot = Spot(event.start_mark, event.end_mark, style)
-            frame = self.frames[-1] if self.frames else None
-            if frame is not None and frame.spot.keys is not None and frame.key is None:
-                frame.key, frame.key_mark = raw, event.start_mark
-                if event.anchor:
-                    self.anchors[event.anchor] = (raw, spot)
-                return
-            value = raw if style or event.tag == "tag:yaml.org,2002:str" else plain_value(raw)
+    def _scalar(self, event: Any) -> None:
+        raw, style = event.value, event.style or ""
+        frame = self.frames[-1] if self.frames else None
+        if frame is not None and frame.key is None and frame.spot.keys is not None:
+            frame.key, frame.key_mark = raw, event.start_mark
             if event.anchor:
-                self.anchors[event.anchor] = (value, spot)
-            self._add(value, spot)
-        elif kind is MappingStartEvent or kind is SequenceStartEvent:
-            self._open(event, is_mapping=kind is MappingStartEvent)
-        elif kind is MappingEndEvent or kind is SequenceEndEvent:
-            frame = self.frames.pop()
-            frame.spot.end = event.end_mark
-            if frame.anchor:
-                self.anchors[frame.anchor] = (frame.value, frame.spot)
-            self._add(frame.value, frame.spot)
-        elif kind is AliasEvent:
-            if event.anchor not in self.anchors:
-                raise BrokenYamlError(
-                    f"alias *{event.anchor} has no anchor", event.start_mark.line + 1
-                )
-            self._add(*self.anchors[event.anchor])
+                self.anchors[event.anchor] = (raw, Spot(event.start_mark, event.end_mark, style))
+            return
+        spot = Spot(event.start_mark, event.end_mark, style)
+        value = raw if style or event.tag == "tag:yaml.org,2002:str" else plain_value(raw)
+        if event.anchor:
+            self.anchors[event.anchor] = (value, spot)
+        self._add(value, spot)
+
+    def _close(self, event: Any) -> None:
+        frame = self.frames.pop()
+        frame.spot.end = event.end_mark
+        if frame.anchor:
+            self.anchors[frame.anchor] = (frame.value, frame.spot)
+        self._add(frame.value, frame.spot)
+
+    def _alias(self, event: Any) -> None:
+        if event.anchor not in self.anchors:
+            raise BrokenYamlError(f"alias *{event.anchor} has no anchor", event.start_mark.line + 1)
+        self._add(*self.anchors[event.anchor])
 
     def _open(self, event: Any, *, is_mapping: bool) -> None:
         line = event.start_mark.line + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from shardwright.lint.documents import LINE_BREAK
 from shardwright.lint.finding import Edit, Fix
 
 
@@ -40,12 +41,7 @@ def apply_fixes(text: str, fixes: Iterable[Fix]) -> tuple[str, tuple[Fix, ...]]:
 
 
 def _line_starts(text: str) -> list[int]:
-    starts = [0]
-    at = text.find("\n")
-    while at >= 0:
-        starts.append(at + 1)
-        at = text.find("\n", at + 1)
-    return starts
+    return [0, *(match.end() for match in LINE_BREAK.finditer(text))]
 
 
 def _span(edit: Edit, starts: list[int], text: str) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -58,14 +58,15 @@ class Group:
 
 def find_groups(bundle: Bundle) -> Iterator[Group]:
     """Yield one group for each engine that says how it is cut."""
+    joins = _joins(bundle)
     for member in bundle.members:
         engine = member.engine
         if engine is None or engine.is_headless or member.pod.role is Role.WORKER:
             continue
-        yield _group(bundle, member, engine)
+        yield _group(bundle, member, engine, joins.get(id(member.workload), []))
 
 
-def _group(bundle: Bundle, member: Member, engine: EngineInvocation) -> Group:
+def _group(bundle: Bundle, member: Member, engine: EngineInvocation, joined: list[Member]) -> Group:
     workload = member.workload
     if workload.kind == "LeaderWorkerSet":
         pods = _same_workload(bundle, member)
@@ -89,7 +90,6 @@ def _group(bundle: Bundle, member: Member, engine: EngineInvocation) -> Group:
             members=_same_workload(bundle, member),
             instances=1,
         )
-    joined = tuple(_joining(bundle, member))
     if joined or member.ray_head:
         workers_elsewhere = None if member.ray_head and not joined else 1
         lead = (member, workers_elsewhere)
@@ -122,21 +122,21 @@ def _group(bundle: Bundle, member: Member, engine: EngineInvocation) -> Group:
 def _same_workload(bundle: Bundle, lead: Member) -> tuple[tuple[Member, int | None], ...]:
     return tuple(
         (member, member.pod.count)
-        for member in bundle.members
-        if member.workload is lead.workload and (member is lead or member.pod is not lead.pod)
+        for member in bundle.members_of(lead.workload)
+        if member is lead or member.pod is not lead.pod
     )
 
 
-def _joining(bundle: Bundle, lead: Member) -> Iterator[Member]:
-    """Yield members of other workloads that join this one by name."""
+def _joins(bundle: Bundle) -> Mapping[int, list[Member]]:
+    """List, by workload, the members of other workloads that join it by name."""
+    found: dict[int, list[Member]] = {}
     for member in bundle.members:
-        if member.workload is lead.workload:
-            continue
         for address in addresses(member):
             meant = intended_lead(bundle, member, address)
-            if meant is not None and meant.workload is lead.workload:
-                yield member
+            if meant is not None and meant.workload is not member.workload:
+                found.setdefault(id(meant.workload), []).append(member)
                 break
+    return found
 
 
 def addresses(member: Member) -> Iterator[str]:
@@ -154,22 +154,19 @@ def intended_lead(bundle: Bundle, member: Member, address: str) -> Member | None
     """Find the member a worker means to join: by name, else the only engine around."""
     if member.workload.kind == "LeaderWorkerSet":
         candidates = [
-            other
-            for other in bundle.members
-            if other.workload is member.workload and other.pod is not member.pod
+            other for other in bundle.members_of(member.workload) if other.pod is not member.pod
         ]
         return candidates[0] if candidates else None
     resolution = resolve(bundle, member.workload, Host.parse(address).name)
     if resolution.kind in {Kind.UNKNOWN, Kind.OUTSIDE, Kind.LOOPBACK}:
         return None
     if resolution.workload is not None:
-        candidates = [m for m in bundle.members if m.workload is resolution.workload]
+        candidates = bundle.members_of(resolution.workload)
         return candidates[0] if candidates and resolution.workload is not member.workload else None
     candidates = [
         other
-        for other in bundle.members
-        if other.workload.namespace == member.workload.namespace
-        and other.workload is not member.workload
+        for other in bundle.members_in(member.workload.namespace)
+        if other.workload is not member.workload
         and (other.engine is not None or other.ray_head is not None)
         and other.workload.kind == member.workload.kind
     ]

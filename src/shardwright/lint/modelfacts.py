@@ -24,35 +24,54 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFacts:
-    """A model we ship the config of. weight_bytes: of the checkpoint as published."""
+    """A model we ship the config of. weight_bytes: of the checkpoint as published.
+
+    is_certain: named by its full id; False where only a folder's name says what lies in it.
+    """
 
     id: str
     num_attention_heads: int
     num_kv_heads: int
     weight_bytes: int
     max_positions: int
+    is_certain: bool = True
 
 
 @cache
 def model_facts(name: str) -> ModelFacts | None:
-    """Return what is known of a model id; None for one we do not ship, and for paths."""
-    if not is_hub_id(name) or models.find(name) is None:
+    """Return what is known of a model by its id, or by the name of the folder it lies in."""
+    found = models.find(name) if is_hub_id(name) else None
+    is_certain = found is not None
+    found = found or _by_last_part().get(name.rstrip("/").rpartition("/")[2].lower())
+    if found is None:
         return None
     from shardwright.launch.build import checkpoint_bytes
     from shardwright.model.errors import ShardwrightError
     from shardwright.shape.reader import load
 
     try:
-        shape = load(name)
+        shape = load(found)
     except ShardwrightError:  # an architecture the shape reader refuses
         return None
     return ModelFacts(
-        id=name,
+        id=found,
+        is_certain=is_certain,
         num_attention_heads=shape.num_attention_heads,
         num_kv_heads=shape.num_kv_heads,
         weight_bytes=checkpoint_bytes(shape),
-        max_positions=_positions(models.load(name).config, shape.max_position_embeddings),
+        max_positions=_positions(models.load(found).config, shape.max_position_embeddings),
     )
+
+
+@cache
+def _by_last_part() -> dict[str, str]:
+    """Models by the part of their id after the organisation; names that two share are left out."""
+    names = [name.partition("/")[2].lower() for name in models.index()]
+    return {
+        last: name
+        for name in models.index()
+        if (last := name.partition("/")[2].lower()) and names.count(last) == 1
+    }
 
 
 def _positions(config: Mapping[str, Any], positions: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from shardwright.lint.documents import LINE_BREAK
 from shardwright.lint.finding import Found, LintFinding, Rule
 from shardwright.lint.objects import KubeObject, Loaded
 from shardwright.lint.scene import Scene
@@ -48,7 +49,7 @@ def lint_objects(
         for found in rule.check(scene):
             obj = found.object
             if obj.file not in lines and texts and obj.file in texts:
-                lines[obj.file] = texts[obj.file].split("\n")
+                lines[obj.file] = LINE_BREAK.split(texts[obj.file])
             finding = LintFinding(
                 code=rule.code,
                 severity=found.severity or rule.severity,

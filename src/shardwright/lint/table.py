@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shardwright.lint.finding import Rule
 from shardwright.lint.rules import (
+    arguments,
     devices,
     disruption,
     flags,
@@ -32,6 +33,7 @@ RULES: tuple[Rule, ...] = (
     *lifecycle.RULES,
     *ray.RULES,
     *triton.RULES,
+    *arguments.RULES,
     *flags.RULES,
     *images.RULES,
     *memory.RULES,

@@ -13,7 +13,7 @@ _SUFFIX = {
     "": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15,
     "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50,
 }  # fmt: skip
-_QUANTITY = re.compile(r"^([0-9]+(?:\.[0-9]+)?)(|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)$")
+_QUANTITY = re.compile(r"^([0-9]{1,24}(?:\.[0-9]{1,24})?)(|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)$")
 
 
 def parse_quantity(text: str) -> int | None:

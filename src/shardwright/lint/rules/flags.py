@@ -21,7 +21,8 @@ def _judged(scene: Scene) -> Iterator[tuple[EngineInvocation, FlagCatalog, Flag,
         if catalog is None:
             continue
         for flag in engine.flags:
-            if flag.name in _ALWAYS or not is_known(flag.typed) or not flag.name.startswith("--"):
+            is_readable = is_known(flag.typed) and " " not in flag.typed
+            if flag.name in _ALWAYS or not is_readable or not flag.name.startswith("--"):
                 continue
             yield engine, catalog, flag, catalog.standing(flag.name, engine.version)
 

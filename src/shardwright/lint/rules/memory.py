@@ -59,11 +59,13 @@ def _shm_missing(scene: Scene) -> Iterator[Found]:
 
 def _shm_small(scene: Scene) -> Iterator[Found]:
     for member in scene.members:
+        if not _is_concerned(member):
+            continue
         volume = member.pod.volume_at(member.container, _SHM)
         if volume is None or not volume.is_memory or volume.size_limit_bytes is None:
             continue
         need = needed_shm_bytes(member)
-        if _is_concerned(member) and volume.size_limit_bytes < need:
+        if volume.size_limit_bytes < need:
             yield Found(
                 object=member.object,
                 path=(*volume.path, "emptyDir", "sizeLimit"),

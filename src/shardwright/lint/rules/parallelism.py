@@ -143,6 +143,7 @@ def _heads_not_divided(scene: Scene) -> Iterator[Found]:
                 object=member.object,
                 path=engine.site.path,
                 near="tensor" if engine.has(engine.dialect.tensor[0]) else "",
+                severity=Severity.ERROR if facts.is_certain else Severity.WARNING,
                 what=f"{facts.id} has {heads} attention heads, which {tensor} ranks cannot share",
                 remedy=f"set tensor parallel to {fitting[0]}, and the rest as pipeline stages",
             )
@@ -188,6 +189,7 @@ def _length_beyond_model(scene: Scene) -> Iterator[Found]:
                 object=member.object,
                 path=engine.site.path,
                 near=flag.typed,
+                severity=Severity.ERROR if facts.is_certain else Severity.WARNING,
                 what=f"{flag.typed} {length} exceeds {facts.id}'s {facts.max_positions} positions",
                 remedy=f"set it to {facts.max_positions} or less",
             )

@@ -22,7 +22,7 @@ def _starts_ray_head(scene: Scene, member: Member) -> bool:
     """True if some container of the member's pod starts a Ray head, or may."""
     return any(
         other.ray_head is not None or other.command.is_opaque or other.is_kuberay
-        for other in scene.members
+        for other in scene.members_of(member.workload)
         if other.pod is member.pod
     )
 

@@ -34,9 +34,8 @@ def _rendezvous_name_unknown(scene: Scene) -> Iterator[Found]:
                 continue
             has_peers = any(
                 other.workload is not member.workload
-                and other.workload.namespace == member.workload.namespace
                 and (other.engine is not None or other.command.rays)
-                for other in scene.members
+                for other in scene.members_in(member.workload.namespace)
             )
             is_sure = has_peers or member.workload.replicas > 1
             yield Found(

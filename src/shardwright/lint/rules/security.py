@@ -35,7 +35,7 @@ def _ray_exposed(scene: Scene) -> Iterator[Found]:
         if not service.is_external:
             continue
         for workload in scene.workloads_behind(service):
-            members = [m for m in scene.members if m.workload is workload and _runs_ray(m)]
+            members = [m for m in scene.members_of(workload) if _runs_ray(m)]
             if not members and not workload.kind.startswith("Ray"):
                 continue
             yield from _exposed_ports(service)

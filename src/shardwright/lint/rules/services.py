@@ -91,7 +91,7 @@ def _not_ready_addresses(scene: Scene) -> Iterator[Found]:
             if service is None or service.publishes_not_ready or id(service) in seen:
                 continue
             seen.add(id(service))
-            leads = [m for m in scene.members if m.workload is found.workload]
+            leads = scene.members_of(found.workload)
             blocks = any(waits_to_be_ready(lead) for lead in leads)
             edit = add_key(service.object, ("spec",), "publishNotReadyAddresses", "true")
             current = replace_scalar(service.object, ("spec", "publishNotReadyAddresses"), "true")

@@ -8,9 +8,10 @@ from shardwright.lint.bundle import Member
 from shardwright.lint.command.dialects import Engine
 from shardwright.lint.command.invocation import EngineInvocation
 from shardwright.lint.finding import Found, Rule
-from shardwright.lint.modelfacts import is_gated, is_hub_id
+from shardwright.lint.modelfacts import is_gated, is_hub_id, model_facts
 from shardwright.lint.scene import Scene
 from shardwright.model.finding import Severity
+from shardwright.model.units import gib, parse_quantity
 
 _TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN", "HUGGINGFACE_TOKEN")
 _CACHES = ("/root/.cache/huggingface/hub", "/root/.cache/huggingface", "/root/.cache")
@@ -91,6 +92,39 @@ def _gated_without_token(scene: Scene) -> Iterator[Found]:
         )
 
 
+def _cache_read_only(scene: Scene) -> Iterator[Found]:
+    for member, engine in _from_hub(scene):
+        container = member.container
+        homes = [container.env_value(name) for name in ("HF_HUB_CACHE", "HF_HOME")]
+        for directory in [home for home in homes if home] or [_CACHES[0]]:
+            mount = container.mount_at(directory)
+            if mount is not None and mount.read_only:
+                yield Found(
+                    object=member.object,
+                    path=(*container.path, "volumeMounts"),
+                    near="readOnly",
+                    what=f"{mount.mount_path} is mounted read-only, and {engine.model} is to be"
+                    " fetched into it",
+                )
+
+
+def _disk_too_small(scene: Scene) -> Iterator[Found]:
+    for member, engine in _from_hub(scene):
+        facts = model_facts(engine.model)
+        limit = parse_quantity(member.container.limits.get("ephemeral-storage", ""))
+        if facts is None or limit is None or _keeps_cache(member, engine):
+            continue
+        if limit < facts.weight_bytes:
+            yield Found(
+                object=member.object,
+                path=(*member.container.path, "resources", "limits", "ephemeral-storage"),
+                what=(
+                    f"{facts.id} has {gib(facts.weight_bytes)} of weights, and the container may"
+                    f" write {gib(limit)}"
+                ),
+            )
+
+
 RULES = (
     Rule(
         code="model-pulled-at-start",
@@ -118,5 +152,26 @@ RULES = (
         ),
         references=("https://huggingface.co/docs/hub/models-gated",),
         check=_gated_without_token,
+    ),
+    Rule(
+        code="cache-read-only",
+        severity=Severity.WARNING,
+        title="the hub's cache is mounted read-only",
+        why=(
+            "The hub client writes locks and references beside the weights even when they are"
+            " there; on a read-only mount it fails unless it is told to stay offline."
+        ),
+        remedy="set HF_HUB_OFFLINE=1 and serve by path, or mount the cache writable",
+        references=(_HUB, "https://github.com/llm-d-incubation/llm-d-modelservice/issues/243"),
+        check=_cache_read_only,
+    ),
+    Rule(
+        code="disk-too-small",
+        severity=Severity.ERROR,
+        title="less ephemeral storage than the weights take",
+        why="The kubelet evicts a pod that writes more than its ephemeral-storage limit.",
+        remedy="put the cache on a claim, or raise the limit above the size of the weights",
+        references=("https://kubernetes.io/docs/concepts/storage/ephemeral-storage/",),
+        check=_disk_too_small,
     ),
 )

@@ -53,6 +53,8 @@ Token = Word | Operator
 
 _OPERATORS = re.compile(r"\n|&&|\|\||;;&?|;&|\|&|[;&|()]")
 _REDIRECT = re.compile(r"[0-9]*(?:<<<|<<-?|>>|>&|<&|<>|>\||[<>])|&>>?")
+_MAY_REDIRECT = frozenset("0123456789<>&")
+_MAY_CONTROL = frozenset("\n&|;()")
 _PLAIN = re.compile(r"[^\s\\'\"$`;&|()<>\n]+")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-]")
 _BLANK = " \t\r"
@@ -80,9 +82,9 @@ class Lexer:
             elif char == "#":
                 end = text.find("\n", self.at)
                 self.at = len(text) if end < 0 else end
-            elif match := _REDIRECT.match(text, self.at):
+            elif char in _MAY_REDIRECT and (match := _REDIRECT.match(text, self.at)):
                 yield from self._redirect(match)
-            elif match := _OPERATORS.match(text, self.at):
+            elif char in _MAY_CONTROL and (match := _OPERATORS.match(text, self.at)):
                 self.at = match.end()
                 yield Operator(match[0], self.line)
                 if match[0] == "\n":
@@ -125,11 +127,12 @@ class Lexer:
         parts: list[Part] = []
         line, text = self.line, self.text
         while self.at < len(text):
-            char = text[self.at]
             if match := _PLAIN.match(text, self.at):
                 self.at = match.end()
                 parts.append(Part(PartKind.LITERAL, match[0], is_quoted=False))
-            elif char == "\\":
+                continue
+            char = text[self.at]
+            if char == "\\":
                 self._escape(parts)
             elif char == "'":
                 end = text.find("'", self.at + 1)

@@ -252,6 +252,8 @@ class _Reader:
 
     def _expand(self, token: Word, *, splits: bool = True) -> list[str]:
         """Fill in variables; an unquoted value splits at blanks as the shell would."""
+        if len(token.parts) == 1 and token.parts[0].kind is PartKind.LITERAL:
+            return [token.parts[0].text]
         words: list[str] = [""]
         for part in token.parts:
             if part.kind is PartKind.LITERAL:

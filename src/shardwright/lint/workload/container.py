@@ -124,11 +124,8 @@ class Container:
     is_init: bool
     path: Path
     data: dict[str, object]
-
-    @property
-    def gpus(self) -> int:
-        """Whole GPUs the container asks for (0 when it asks for slices only)."""
-        return sum(integer(self.resource(name)) or 0 for name in GPU_RESOURCES)
+    gpus: int = 0
+    """Whole GPUs the container asks for (0 when it asks for slices only)."""
 
     @property
     def has_gpu_slice(self) -> bool:
@@ -145,10 +142,6 @@ class Container:
     def memory_limit_bytes(self) -> int | None:
         """The memory limit; None when absent or unreadable."""
         return parse_quantity(self.limits.get("memory", ""))
-
-    def resource(self, name: str) -> str:
-        """Read a limit, or else the request, of an extended resource."""
-        return self.limits.get(name) or self.requests.get(name, "")
 
     def env_value(self, name: str) -> str | None:
         """Read a variable's literal value; None when unset or from elsewhere."""
@@ -199,7 +192,14 @@ def read_container(data: dict[str, object], path: Path, *, is_init: bool = False
         is_init=is_init,
         path=path,
         data=data,
+        gpus=_gpus(resources),
     )
+
+
+def _gpus(resources: dict[str, object]) -> int:
+    limits, requests = mapping(resources.get("limits")), mapping(resources.get("requests"))
+    amounts = (limits.get(name) or requests.get(name) for name in GPU_RESOURCES)
+    return sum(integer(amount) or 0 for amount in amounts if amount is not None)
 
 
 def _words(value: object) -> tuple[str, ...]:

@@ -1,0 +1,146 @@
+"""Words of a command line that will not reach the program as they were meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from shardwright.lint.bundle import Member
+from shardwright.lint.finding import Fix, Found, Rule
+from shardwright.lint.fixes import replace_scalar
+from shardwright.lint.objects import Path
+from shardwright.lint.reading import dig, mappings
+from shardwright.lint.scene import Scene
+from shardwright.model.finding import Severity
+
+_GLUED = re.compile(r"(--?[A-Za-z][\w-]*) +(\S.*)")
+_REFERENCE = re.compile(r"(?<!\$)\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
+_SERVICE_LINK = re.compile(r"_SERVICE_(?:HOST|PORT)|_PORT(?:_|$)")
+_CALLED = re.compile(r"[a-z][a-z0-9]*")
+"""A word that is more likely a program in a shell's `$(...)` than a variable."""
+_SHELLS = ("sh", "bash", "dash", "ash", "zsh")
+_DEFINE = (
+    "https://kubernetes.io/docs/tasks/inject-data-application/define-command-argument-container/"
+)
+
+
+def _words(member: Member) -> Iterator[tuple[Path, str]]:
+    """Yield the words of a container's command line with their places."""
+    container = member.container
+    for index, word in enumerate(container.command or ()):
+        yield (*container.path, "command", index), word
+    for index, word in enumerate(container.args):
+        yield (*container.path, "args", index), word
+
+
+def _uses_shell(member: Member) -> bool:
+    words = [word.rpartition("/")[2] for _, word in _words(member)]
+    return any(word in _SHELLS for word in words[:3])
+
+
+def _glued_value(scene: Scene) -> Iterator[Found]:
+    for member in scene.members:
+        if _uses_shell(member) or not member.command.engines:
+            continue
+        for path, word in _words(member):
+            match = _GLUED.fullmatch(word)
+            if match is None or "=" in match[1]:
+                continue
+            edit = replace_scalar(member.object, path, f'"{match[1]}={match[2]}"')
+            is_simple = " " not in match[2] and '"' not in match[2] and "\\" not in match[2]
+            yield Found(
+                object=member.object,
+                path=path,
+                what=f"{word!r} is one argument: the engine looks for a flag of that name",
+                remedy=f"write {match[1]}={match[2]}, or two list items",
+                fix=Fix(summary=f"write {match[1]}={match[2]}", edits=(edit,))
+                if edit and is_simple
+                else None,
+            )
+
+
+def _variable_not_set(scene: Scene) -> Iterator[Found]:
+    for member in scene.members:
+        container = member.container
+        if member.workload.is_managed or container.has_env_from:
+            continue
+        in_shell = _uses_shell(member)
+        for path, word in _words(member):
+            for name in dict.fromkeys(_REFERENCE.findall(word)):
+                is_set = name in container.env or name.startswith(("LWS_", "JOB_COMPLETION"))
+                is_program = in_shell and _CALLED.fullmatch(name)
+                if is_set or is_program or _SERVICE_LINK.search(name):
+                    continue
+                yield Found(
+                    object=member.object,
+                    path=path,
+                    near=f"$({name})",
+                    severity=Severity.WARNING if in_shell else Severity.ERROR,
+                    what=f"$({name}) is set nowhere in container {container.name}",
+                )
+
+
+def _not_a_string(scene: Scene) -> Iterator[Found]:
+    for workload in scene.workloads:
+        for pod in workload.pods:
+            for container in (*pod.containers, *pod.init_containers):
+                for path, value in _strings(container.data, container.path):
+                    text = "true" if value is True else "false" if value is False else str(value)
+                    edit = replace_scalar(workload.manifest, path, f'"{text}"')
+                    yield Found(
+                        object=workload.manifest,
+                        path=path,
+                        what=f"{text} is a {type(value).__name__}; Kubernetes wants a string here",
+                        remedy=f'write "{text}"',
+                        fix=Fix(summary=f"quote {text}", edits=(edit,)) if edit else None,
+                    )
+
+
+def _strings(data: dict[str, object], path: Path) -> Iterator[tuple[Path, object]]:
+    """Yield what must be a string and is none: words of command lines, values of variables."""
+    for key in ("command", "args"):
+        words = data.get(key)
+        for index, word in enumerate(words if isinstance(words, list) else ()):
+            if isinstance(word, bool | int | float):
+                yield (*path, key, index), word
+    for index, variable in mappings(data.get("env")):
+        value = dig(variable, "value")
+        if isinstance(value, bool | int | float):
+            yield (*path, "env", index, "value"), value
+
+
+RULES = (
+    Rule(
+        code="argument-holds-two-words",
+        severity=Severity.ERROR,
+        title="a flag and its value in one list item",
+        why="No shell splits list items: the program gets flag, blank and value as one argument.",
+        remedy="write --flag=value, or flag and value as two items",
+        references=(_DEFINE,),
+        check=_glued_value,
+    ),
+    Rule(
+        code="variable-not-set",
+        severity=Severity.ERROR,
+        title="$(NAME) that no variable fills in",
+        why=(
+            "The kubelet replaces $(NAME) only by variables of the same container; an unknown one"
+            " stays as text, which a shell then runs as a command."
+        ),
+        remedy="add the variable to env, or correct its name",
+        references=(_DEFINE,),
+        check=_variable_not_set,
+    ),
+    Rule(
+        code="not-a-string",
+        severity=Severity.ERROR,
+        title="a number or boolean where Kubernetes wants a string",
+        why=(
+            "command, args and the values of env are strings. The API server refuses the object:"
+            " cannot unmarshal number into Go struct field."
+        ),
+        remedy="put it in quotes",
+        references=(_DEFINE,),
+        check=_not_a_string,
+    ),
+)
