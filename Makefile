@@ -40,6 +40,9 @@ format: $(STAMP)  ## rewrite the code as ruff formats it
 	@.venv/bin/ruff format src tests scripts testbed
 	@.venv/bin/ruff check --fix src tests scripts testbed
 
+docs: $(STAMP)  ## rewrite the pages that are generated from the code
+	@for script in scripts/docs-*; do $(PY) $$script; done
+
 CASES ?= tests/data/failures
 doctor-score: $(STAMP)  ## score the doctor by family; CASES=folder of cases
 	@$(PY) scripts/doctor-score $(CASES)
@@ -48,4 +51,4 @@ fit-memory: $(STAMP)  ## refit memory overheads from measured starts, rewrite do
 	@$(PY) benchmarks/fit_memory.py
 
 .PHONY: fit-memory
-.PHONY: help setup check test testbed test-cluster format doctor-score
+.PHONY: help setup docs check test testbed test-cluster format doctor-score

@@ -6,13 +6,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from shardwright.api import predict_memory
+    from shardwright.api import predict_latency, predict_memory
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "predict_memory"]
+__all__ = ["__version__", "predict_latency", "predict_memory"]
 
-_LAZY = {"predict_memory": "shardwright.api"}
+_LAZY = {"predict_latency": "shardwright.api", "predict_memory": "shardwright.api"}
 
 
 def __getattr__(name: str) -> Any:

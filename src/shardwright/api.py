@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+from shardwright.plan.latency import Latency
+from shardwright.plan.latency import predict as predict_point
 from shardwright.plan.memory import MemoryAnswer, predict
 from shardwright.plan.memory_rows import question_of
+from shardwright.plan.point import point_of
 
 
 def predict_memory(model: str, gpu: str, **columns: str | float) -> MemoryAnswer:
@@ -21,3 +24,18 @@ def predict_memory(model: str, gpu: str, **columns: str | float) -> MemoryAnswer
     """
     row = {name: str(value) for name, value in columns.items()}
     return predict(question_of({**row, "model": model, "gpu": gpu}))
+
+
+def predict_latency(model: str, gpu: str, **columns: str | float) -> Latency:
+    """Predict TTFT, time per token and throughput of one deployment under one load.
+
+    model: an id or the path of a config.json. columns: those of `shardwright predict latency`:
+    isl, osl and concurrency (or request_rate) are needed, the engine is vLLM if not given. Times
+    are in seconds. Raises ShardwrightError for what cannot be predicted.
+
+    >>> found = predict_latency("meta-llama/Llama-3.1-8B", "H200", isl=1024, osl=256, concurrency=1)
+    >>> 0.004 < found.tpot_s < 0.006
+    True
+    """
+    row = {name: str(value) for name, value in columns.items()}
+    return predict_point(point_of({"engine": "vllm", **row, "model": model, "gpu": gpu}))

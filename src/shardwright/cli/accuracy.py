@@ -10,30 +10,65 @@ from shardwright.cli.options import output_option, print_json
 from shardwright.cli.tables import points_argument, read_rows
 from shardwright.model.errors import ExitCode, usage_error
 
+LATENCY_COLUMNS = ("ttft_ms", "tpot_ms", "request_ms", "output_tokens_s_total")
+
 
 @click.command()
 @points_argument
+@click.option("--by", default="", help="Columns to group by, such as gpu,engine.")
 @output_option
-def command(points: Path, output: str) -> int:
+def command(points: Path, by: str, output: str) -> int:
     """Predict every row of POINTS.csv and compare with its measured columns.
 
-    Measured columns: weights_gib, kv_gib, kv_tokens, activation_gib, non_torch_gib,
-    cuda_graph_gib; and id, so that the worst rows can be named.
+    Measured columns: ttft_ms, tpot_ms, output_tokens_s_total; weights_gib, kv_gib, kv_tokens,
+    activation_gib, non_torch_gib, cuda_graph_gib; and id, so that the worst rows can be named.
+    request_ms is TTFT + (OSL - 1) x TPOT. Bias: positive where we predict too much.
     """
-    from shardwright.plan.accuracy import compare, render
-    from shardwright.plan.memory_rows import COLUMNS, predict_rows
+    from shardwright.plan.accuracy import ColumnError, compare, render
 
     rows = read_rows(points, ("model", "gpu"))
-    figures = [c for c in COLUMNS if c not in ("origin", "note")]
+    predicted, figures = _predicted(rows)
     measured = [c for c in figures if any(row.get(c) for row in rows)]
     if not measured:
         raise usage_error(
             "nothing-to-compare", f"{points} has no measured column",
             remedy=f"add one of {', '.join(figures)}, with what was measured",
         )  # fmt: skip
-    found = compare(rows, list(predict_rows(rows)), measured)
+    keys = [name.strip() for name in by.split(",") if name.strip()]
+    groups: dict[str, list[ColumnError]] = {}
+    names = [" ".join(row.get(k) or "-" for k in keys) for row in rows]
+    for name in [*sorted(set(names)), ""] if keys else [""]:
+        chosen = [i for i, have in enumerate(names) if name in {"", have}]
+        groups[name or "all"] = compare(
+            [rows[i] for i in chosen], [predicted[i] for i in chosen], measured
+        )
     if output == "json":
-        print_json([error.as_row() for error in found])
-    else:
-        click.echo(render(found), nl=False)
+        print_json([{"group": g, **e.as_row()} for g, errors in groups.items() for e in errors])
+        return ExitCode.DONE
+    for name, errors in groups.items():
+        click.echo((f"{name}\n" if keys else "") + render(errors), nl=False)
     return ExitCode.DONE
+
+
+def _predicted(rows: list[dict[str, str]]) -> tuple[list[dict[str, str]], list[str]]:
+    """Return predictions of whatever the rows measured; rows gain the time of a whole request."""
+    if any(row.get("ttft_ms") or row.get("tpot_ms") for row in rows):
+        from shardwright.plan import latency_rows
+
+        found = list(latency_rows.predict_rows(rows))
+        for row, guess in zip(rows, found, strict=True):
+            length = row.get("osl_mean") or row.get("osl") or ""
+            for which in (guess, row):
+                which["request_ms"] = _request_ms(which, length)
+        return found, list(LATENCY_COLUMNS)
+    from shardwright.plan import memory_rows
+
+    figures = [c for c in memory_rows.COLUMNS if c not in ("origin", "note")]
+    return list(memory_rows.predict_rows(rows)), figures
+
+
+def _request_ms(row: dict[str, str], length: str) -> str:
+    try:
+        return str(float(row["ttft_ms"]) + (float(length) - 1) * float(row["tpot_ms"]))
+    except (KeyError, ValueError):
+        return ""

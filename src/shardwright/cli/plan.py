@@ -27,6 +27,8 @@ def command(spec: Path, diagram: str | None, output: str) -> int:
     """Decide how SPEC.yaml is laid out over GPUs."""
     from shardwright.launch.build import build_launch_plan
     from shardwright.model.plain import plain
+    from shardwright.plan.changes import changes
+    from shardwright.plan.explain import explain
     from shardwright.plan.plan import make_plan
 
     resolved = resolve(spec)
@@ -37,9 +39,8 @@ def command(spec: Path, diagram: str | None, output: str) -> int:
     elif output == "json":
         print_json({"apiVersion": "shardwright.dev/plan/v1alpha1", "plan": plain(made)})
     else:
-        click.echo(f"{resolved.request.model.id}: {made.layout} on {made.num_nodes} node(s)")
-        for stage in made.stages:
-            click.echo(f"  {stage}")
+        sentences = changes(resolved.request, resolved.shape, made)
+        click.echo(explain(resolved.request, resolved.shape, made, sentences), nl=False)
     return ExitCode.DONE if made.fits else ExitCode.VERDICT_NO
 
 

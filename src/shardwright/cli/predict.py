@@ -8,6 +8,7 @@ import click
 
 # name -> (module in this package, one line of help)
 KINDS: dict[str, tuple[str, str]] = {
+    "latency": ("predict_latency", "TTFT, TPOT and throughput of every row."),
     "memory": ("predict_memory", "Memory per GPU and KV-cache tokens of every row."),
 }
 

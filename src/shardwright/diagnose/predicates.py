@@ -19,6 +19,7 @@ _TENSOR_PARALLEL: Final = (
     r"[ =\"',:\]]+(\d{1,6})"
 )
 _SMALL_MEMLOCK_KIB: Final = 1 << 20
+_SHORT_START_S: Final = 600
 
 
 def _hit(block: Block, position: int, **values: str) -> Hit:
@@ -87,15 +88,17 @@ def low_memlock(evidence: Evidence) -> Iterator[Hit]:
 
 
 def probe_budget_short(evidence: Evidence) -> Iterator[Hit]:
-    """Find a liveness or startup probe that allows less than ten minutes in all."""
+    """Find a container whose startup, or liveness without startup, allows under ten minutes."""
     pattern = (
-        r"(?:Liveness|Startup): +(\S[^\n]*?delay=(\d{1,9})s timeout=\d+s period=(\d{1,9})s "
-        r"#success=\d+ #failure=(\d{1,9}))"
+        r"(Liveness|Startup): +\S[^\n]*?delay=(\d{1,9})s timeout=\d+s period=(\d{1,9})s "
+        r"#success=\d+ #failure=(\d{1,9})"
     )
     for block in evidence.texts(Source.CLUSTER):
-        for match in re2.finditer(pattern, block.text):
+        probes = list(re2.finditer(pattern, block.text))
+        startups = [p for p in probes if p.group(1) == "Startup"]
+        for match in startups or probes:
             delay_s, period_s, failures = (int(match.group(n)) for n in (2, 3, 4))
-            if delay_s + period_s * failures < 600:
+            if delay_s + period_s * failures < _SHORT_START_S:
                 yield _hit(block, match.start())
 
 

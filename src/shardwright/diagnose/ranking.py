@@ -27,6 +27,11 @@ _EXPLAINS_FROM: Final = 0.5
 
 _DEMOTED: Final = 0.4
 _MAX_EVIDENCE: Final = 6
+# an engine that prints all its settings names everything and says nothing
+_DUMP: Final = re2.compile(
+    r"Namespace\(\w+=|ServerArgs\(\w+=|Initializing an? (?:V\d )?LLM engine|non-default args: |"
+    r"[Ee]ngine ?[Cc]onfig\(\w+=|LlmArgs\(\w+="
+)
 _PLACE: Final = re.compile(r"\{([a-z]+)\}")
 
 
@@ -108,6 +113,7 @@ def _present(signals: Iterable[Signal], evidence: Evidence) -> dict[str, tuple[H
                 h
                 for h in evidence.hits.get(signal.name, ())
                 if h.source in signal.sources
+                and not _DUMP.search(h.text)
                 and not (signal.exception and re2.search(signal.exception, h.text))
             )
         if hits:

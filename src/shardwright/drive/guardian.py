@@ -52,7 +52,9 @@ class Guardian:
         self._directory = Path.cwd()
         self._started: dict[int, tuple[int, str]] = {}
         self._member_of: dict[tuple[int, int], int] = {}
-        self._shm_before = frozenset(entry.name for entry in proctree.SHM.iterdir())
+        self._read: set[tuple[int, int]] = set()
+        self._shm_read: frozenset[str] = frozenset()
+        self._shm_before = self._shm_seen = _shm_files()
         self._shm_owned: dict[str, int] = {}
 
     def serve(self) -> None:
@@ -68,6 +70,10 @@ class Guardian:
                     alive = self._hear()
                 self._reap()
                 now = time.monotonic()
+                if not self._rooms and not (files := _shm_files()) <= self._shm_seen:
+                    # whose a new file is can be seen only while somebody has it mapped
+                    self._shm_seen |= files
+                    watched = 0.0
                 if now - watched >= _WATCH_EVERY_S:
                     watched = now
                     family = self._watch()
@@ -201,9 +207,11 @@ class Guardian:
             if member is None:
                 continue
             self._member_of[key] = by_pid[proc.pid] = member
-            if not self._rooms:
+            if key not in self._read or self._shm_seen != self._shm_read:
+                self._read.add(key)
                 for name in proctree.shm_names(proc.pid) - self._shm_before:
                     self._shm_owned.setdefault(name, member)
+        self._shm_read = self._shm_seen
         return family
 
     def _measure(self, family: tuple[proctree.Proc, ...]) -> None:
@@ -230,21 +238,39 @@ class Guardian:
     # --- the end -------------------------------------------------------------------------------
 
     def _end_all(self, grace_s: float) -> dict[str, list[str]]:
+        self._freeze()
         for pid in self._started:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
-        self._wait_until_gone(grace_s)
-        killed = sorted({p.name for p in self._watch() if not p.is_zombie})
+            self._send(pid, signal.SIGTERM)
+        if grace_s > 0:
+            self._send_all(signal.SIGCONT)
+            self._wait_until_gone(grace_s)
+        killed = sorted({p.name for p in self._freeze() if not p.is_zombie})
         deadline = time.monotonic() + _FORCE_FOR_S
-        while (family := self._family()) and time.monotonic() < deadline:
-            for proc in family:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(proc.pid, signal.SIGKILL)
+        while self._family() and time.monotonic() < deadline:
+            self._send_all(signal.SIGKILL)
             self._reap()
             time.sleep(0.02)
         self._reap()
         remaining = sorted(f"process {p.pid} {p.name}" for p in self._family())
         return {"killed": killed, "removed": self._remove_shm(), "remaining": remaining}
+
+    def _freeze(self) -> tuple[proctree.Proc, ...]:
+        """Stop every descendant where it is, and see what it holds before it can let go of it."""
+        before: set[int] = set()
+        while not (now := {p.pid for p in self._family()}) <= before:
+            self._send_all(signal.SIGSTOP)
+            before = now
+        self._shm_seen |= _shm_files()
+        self._read.clear()
+        return self._watch()
+
+    def _send_all(self, number: signal.Signals) -> None:
+        for proc in self._family():
+            self._send(proc.pid, number)
+
+    def _send(self, pid: int, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
     def _wait_until_gone(self, grace_s: float) -> None:
         deadline = time.monotonic() + grace_s
@@ -269,6 +295,10 @@ class Guardian:
                     os.unlink(entry.name, dir_fd=room.shm)
                     removed.append(f"{room.address}:{entry.name}")
         return removed
+
+
+def _shm_files() -> frozenset[str]:
+    return frozenset(entry.name for entry in proctree.SHM.iterdir())
 
 
 def main() -> None:

@@ -42,7 +42,11 @@ class Hub:
         """Return the config.json of a model; see `shardwright.model.configs.ConfigSource`."""
         raw = json.loads(self._download(model_id, FILE, revision).read_text(encoding="utf-8"))
         if not isinstance(raw, dict):
-            raise usage_error("config-not-json", f"config.json of {model_id} holds no JSON object")
+            raise usage_error(
+                "config-not-json",
+                f"config.json of {model_id} holds no JSON object",
+                remedy="check the model's id and revision, or set spec.model.configFile",
+            )
         if "quantization_config" not in raw and "quantization_config" not in (
             raw.get("text_config") or {}
         ):

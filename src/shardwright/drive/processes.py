@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -27,6 +28,7 @@ from shardwright.model.errors import ShardwrightError
 from shardwright.model.running import Command, Exited, Happening, Leftovers, Line, Seat, Usage
 
 _PR_SET_CHILD_SUBREAPER = 36
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOG_EVERY_S = 0.1
 _ANSWER_WITHIN_S = 30.0
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -56,7 +58,7 @@ class LocalProcesses:
             "shm_bytes": shm_bytes,
             "isolate": isolate,
             "directory": str(directory.resolve()),
-            "tmp": "/tmp",  # noqa: S108  (a fresh directory is made in it)
+            "tmp": tempfile.gettempdir(),
         }
         seated = self._ask(order, "seated", _ANSWER_WITHIN_S)
         self._seats = tuple(Seat(member=i, address=a) for i, a in enumerate(seated["addresses"]))
@@ -102,8 +104,10 @@ class LocalProcesses:
 
     def start(self, command: Command) -> None:
         """Start a program; raises ShardwrightError if it cannot be started."""
-        path = self.log_path(command.member, command.name)
-        log = self._logs.setdefault((command.member, command.name), _Log(path))
+        key = (command.member, command.name)
+        if key not in self._logs:
+            self._logs[key] = _Log(self.log_path(*key))
+        log = self._logs[key]
         order = {
             "op": "start",
             "member": command.member,
@@ -142,8 +146,15 @@ class LocalProcesses:
         self._tell({"op": "kill", "pid": pid})
 
     def stop(self, grace_s: float) -> Leftovers:
-        """End every program, by force after grace_s, and remove what they left."""
+        """End every program, by force after grace_s, and remove what they left.
+
+        What they said and how they ended until then is no longer told by `poll`.
+        """
         answer = self._ask({"op": "stop", "grace_s": grace_s}, "stopped", grace_s + 30.0)
+        # what was heard until now is about programs that are gone; a restart must not see it
+        self._heard.clear()
+        for log in self._logs.values():
+            log.read_lines(to_end=True)
         lists = {key: tuple(answer[key]) for key in ("killed", "removed", "remaining")}
         return Leftovers(**lists)
 
@@ -157,15 +168,21 @@ class LocalProcesses:
         return socket.socket(fileno=numbers[0])
 
     def close(self) -> None:
-        """End every program and the guardian; returns when nothing is left."""
-        with contextlib.suppress(OSError):
-            self._control.sendall(b'{"op": "end"}\n')
-        self._control.close()
-        self._connect.close()
+        """End every program and the guardian; returns when nothing is left.
+
+        A second interrupt waits until then: it must not cut the clean-up short.
+        """
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
         try:
-            self._guardian.wait(timeout=30.0)
-        finally:
+            with contextlib.suppress(OSError):
+                self._control.sendall(b'{"op": "end"}\n')
+            self._control.close()
+            self._connect.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._guardian.wait(timeout=30.0)
             self._adopt_orphans()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     # --- to and from the guardian --------------------------------------------------------------
 

@@ -1,10 +1,14 @@
 """One value per engine: flags by version, memory rule, divisibility, commands, log patterns."""
 
 from shardwright.engines.engine import Engine, Refusal, Serve
+from shardwright.engines.sglang import SGLANG
+from shardwright.engines.tensorrt_llm import TENSORRT_LLM
+from shardwright.engines.triton import TRITON
+from shardwright.engines.triton_engines import TRITON_ENGINES
 from shardwright.engines.vllm import VLLM
 from shardwright.model.errors import ShardwrightError, usage_error
 
-ENGINES: tuple[Engine, ...] = (VLLM,)
+ENGINES: tuple[Engine, ...] = (VLLM, SGLANG, TENSORRT_LLM, TRITON, TRITON_ENGINES)
 
 _BY_NAME = {engine.name: engine for engine in ENGINES}
 if len(_BY_NAME) != len(ENGINES):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from shardwright.engines.rehearsal import Rehearsal
-from shardwright.model.launch import Budgets, Rendezvous, Role
+from shardwright.model.launch import Budgets, ConfigFiles, Rendezvous, Role, Task
 from shardwright.model.layout import Layout
 from shardwright.model.plan import Plan
 from shardwright.model.process import Process
@@ -38,6 +38,10 @@ class Serve:
     num_members: int
     weights_path: str
     budgets: Budgets
+    shape: ModelShape
+    checkpoint_bytes: int
+    image: str
+    claim: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,10 @@ class Engine:
     processes: what one member runs; a Ray worker runs nothing of its own.
     shm_bytes: what the ranks of one member need of /dev/shm, by local ranks.
     rehearsal: how it runs on a CPU; None: it cannot.
+    refuse_request: (request, version) -> what the engine cannot do of what is asked.
+    tasks: what must be done between the download and serving, such as building engines.
+    configs: files its tasks and members read; settings_path: where members see the first of them.
+    health_path: answers 2xx once the engine can serve. run_as_user: the user its image has.
     default_version, default_gpu_memory_utilization (by version): what holds if nothing is said.
     """
 
@@ -66,3 +74,9 @@ class Engine:
     shm_bytes: Callable[[int, Rendezvous], int]
     log_patterns: Mapping[str, str]
     rehearsal: Rehearsal | None = None
+    refuse_request: Callable[[Request, str], tuple[Refusal, ...]] = lambda _request, _version: ()
+    tasks: Callable[[Serve], tuple[Task, ...]] = lambda _serve: ()
+    configs: Callable[[Serve], tuple[ConfigFiles, ...]] = lambda _serve: ()
+    settings_path: str | None = None
+    health_path: str = "/health"
+    run_as_user: int | None = None

@@ -5,14 +5,19 @@ Facts are from the source of vllm 0.32.0 unless a line says otherwise.
 
 from __future__ import annotations
 
+from shardwright.engines.divisibility import refuse_uneven
 from shardwright.engines.engine import Engine, Refusal, Serve
+from shardwright.engines.environment import (
+    NCCL_SHM_BYTES_PER_RANK,
+    http_probes,
+    shared_env,
+    with_users,
+)
 from shardwright.engines.versions import is_at_least
 from shardwright.engines.vllm_rehearsal import VLLM_REHEARSAL
 from shardwright.model.launch import Ray, Rendezvous, Role, TorchStore
-from shardwright.model.layout import Layout
-from shardwright.model.process import EnvVar, HttpCheck, Phase, Port, Probe, Probes, Process
+from shardwright.model.process import EnvVar, Phase, Port, Probes, Process
 from shardwright.model.request import Mechanism
-from shardwright.model.shape import AttentionKind, ModelShape
 from shardwright.model.text import (
     GroupSize,
     LeaderHost,
@@ -51,36 +56,6 @@ def split_layers(num_layers: int, pipeline_parallel: int) -> tuple[int, ...]:
     for i in range(2, num_layers % pipeline_parallel + 2):
         parts[-i] += 1
     return tuple(parts)
-
-
-def refuse_layout(shape: ModelShape, layout: Layout) -> tuple[Refusal, ...]:
-    """List what in vLLM forbids a layout; source: vllm/config/model.py and parallel layers."""
-    tp, pp = layout.tensor_parallel, layout.pipeline_parallel
-    out = []
-    if shape.num_attention_heads % tp:
-        out.append(
-            Refusal(
-                code="heads-not-divisible",
-                reason=f"{shape.num_attention_heads} attention heads cannot be divided by TP={tp}",
-            )
-        )
-    kv = shape.num_kv_heads
-    has_kv_heads = any(layer.attention is not AttentionKind.MLA for layer in shape.layers)
-    if has_kv_heads and kv and max(kv, tp) % min(kv, tp):
-        out.append(
-            Refusal(
-                code="kv-heads-not-divisible",
-                reason=f"{kv} KV heads can neither be divided nor replicated evenly over TP={tp}",
-            )
-        )
-    if pp > shape.num_layers:
-        out.append(
-            Refusal(
-                code="more-stages-than-layers",
-                reason=f"{shape.num_layers} layers cannot fill PP={pp} stages",
-            )
-        )
-    return tuple(out)
 
 
 def meet(version: str, mechanism: Mechanism, num_members: int) -> Rendezvous | Refusal:
@@ -123,7 +98,7 @@ def processes(serve: Serve, role: Role) -> tuple[Process, ...]:
             argv=_argv(serve, role),
             env=_env(serve),
             ports=ports,
-            probes=_probes(serve) if serves_http else Probes(),
+            probes=http_probes(serve, "/health") if serves_http else Probes(),
             phases=_phases(serve, role),
         ),
     )
@@ -180,7 +155,6 @@ def _meeting_argv(serve: Serve, role: Role) -> list[Text]:
 
 
 def _env(serve: Serve) -> tuple[EnvVar, ...]:
-    request, budgets = serve.request, serve.budgets
     env = [
         EnvVar(
             name="VLLM_HOST_IP",
@@ -189,49 +163,16 @@ def _env(serve: Serve) -> tuple[EnvVar, ...]:
         ),
         EnvVar(
             name="VLLM_ENGINE_READY_TIMEOUT_S",
-            value=text(str(budgets.engine_ready_s)),
+            value=text(str(serve.budgets.engine_ready_s)),
             why="600 s by default, shorter than the load of a large model",
         ),
-        EnvVar(name="HF_HUB_OFFLINE", value=text("1"), why="weights come from the claim only"),
         EnvVar(name="VLLM_NO_USAGE_STATS", value=text("1"), why="no call home"),
+        *shared_env(serve),
     ]
-    if serve.num_members > 1:
-        env.append(
-            EnvVar(
-                name="NCCL_DEBUG",
-                value=text("INFO"),
-                why="the transport NCCL chose is read from the log and checked",
-            )
-        )
-    if request.cluster.network_interface:
-        interface = text(request.cluster.network_interface)
-        env.append(EnvVar(name="NCCL_SOCKET_IFNAME", value=interface))
-        env.append(EnvVar(name="GLOO_SOCKET_IFNAME", value=interface))
-    if request.access.api_key_secret:
-        env.append(
-            EnvVar(
-                name="VLLM_API_KEY",
-                value=text(SecretValue(request.access.api_key_secret, "api-key")),
-            )
-        )
-    users = [EnvVar(name=name, value=text(value)) for name, value in request.engine.env]
-    overridden = {e.name for e in users}
-    return (*(e for e in env if e.name not in overridden), *users)
-
-
-def _probes(serve: Serve) -> Probes:
-    health = HttpCheck(path="/health", port="http")
-    period_s = 10
-    return Probes(
-        startup=Probe(
-            check=health,
-            period_s=period_s,
-            timeout_s=5,
-            failures=-(-serve.budgets.startup_s // period_s),
-        ),
-        readiness=Probe(check=health, period_s=5, timeout_s=5, failures=3),
-        liveness=Probe(check=health, period_s=10, timeout_s=10, failures=6),
-    )
+    secret = serve.request.access.api_key_secret
+    if secret:
+        env.append(EnvVar(name="VLLM_API_KEY", value=text(SecretValue(secret, "api-key"))))
+    return with_users(serve, env)
 
 
 def _phases(serve: Serve, role: Role) -> tuple[Phase, ...]:
@@ -261,7 +202,7 @@ def shm_bytes(local_ranks: int, rendezvous: Rendezvous) -> int:
     (4, 1)
     """
     rings = 10 * 16 * MIB + local_ranks * 10 * 24 * MIB
-    nccl = local_ranks * 16 * 10 * MIB if local_ranks > 1 else 0
+    nccl = local_ranks * NCCL_SHM_BYTES_PER_RANK if local_ranks > 1 else 0
     ray = GIB if isinstance(rendezvous, Ray) else 0
     return -(-(rings + nccl + ray) // GIB) * GIB
 
@@ -273,7 +214,7 @@ VLLM = Engine(
     default_gpu_memory_utilization=lambda v: 0.92 if is_at_least(v, "0.20.0") else 0.9,
     image=lambda version: f"vllm/vllm-openai:v{version}",
     split_layers=split_layers,
-    refuse_layout=refuse_layout,
+    refuse_layout=refuse_uneven,
     meet=meet,
     processes=processes,
     shm_bytes=shm_bytes,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shardwright.engines import Engine, Refusal, Serve, find_engine
 from shardwright.launch.budgets import derive_budgets
+from shardwright.launch.ssh import ssh_mounts, ssh_secrets
 from shardwright.launch.tasks import claim_name, download_task, hub_secrets
 from shardwright.model.errors import ExitCode, ShardwrightError
 from shardwright.model.launch import (
@@ -43,7 +44,10 @@ def build_launch_plan(request: Request, shape: ModelShape, plan: Plan) -> Launch
     num_members = max(1, plan.num_nodes // plan.layout.replicas)
     mechanism = request.launch or _default_mechanism(num_members)
     rendezvous = _meet(engine, version, mechanism, num_members)
+    _refuse(engine, version, request)
     stored = checkpoint_bytes(shape)
+    claim = _claim(request, num_members, stored)
+    image = image_of(request, engine, version)
     serve = Serve(
         request=request,
         plan=plan,
@@ -57,9 +61,12 @@ def build_launch_plan(request: Request, shape: ModelShape, plan: Plan) -> Launch
             read_bytes_per_s=request.storage.read_bytes_per_s,
             num_members=num_members,
         ),
+        shape=shape,
+        checkpoint_bytes=stored,
+        image=image,
+        claim=claim.name,
     )
-    claim = _claim(request, num_members, stored)
-    image = image_of(request, engine, version)
+    download = download_task(request, image, claim, serve.budgets, serve.weights_path)
     return LaunchPlan(
         name=request.name,
         namespace=request.namespace,
@@ -69,19 +76,20 @@ def build_launch_plan(request: Request, shape: ModelShape, plan: Plan) -> Launch
         served_name=request.model.id,
         mechanism=mechanism,
         group=Group(
-            members=_members(serve, engine, image, claim.name),
+            members=_members(serve, engine),
             rendezvous=rendezvous,
             on_member_loss=OnMemberLoss.RECREATE_GROUP,
             gang=request.scheduling.gang,
             topology_domain=request.cluster.topology_key,
         ),
         replicas=plan.layout.replicas,
-        endpoints=(_endpoint(request),),
+        endpoints=(_endpoint(request, engine),),
         budgets=serve.budgets,
         placement=_placement(request),
-        tasks=(download_task(request, image, claim, serve.budgets, serve.weights_path),),
-        secrets=_secrets(request),
+        tasks=(download, *engine.tasks(serve)),
+        secrets=(*_secrets(request), *ssh_secrets(serve)),
         claims=(claim,),
+        configs=engine.configs(serve),
         labels=request.labels,
     )
 
@@ -126,7 +134,18 @@ def _meet(engine: Engine, version: str, mechanism: Mechanism, num_members: int) 
     return meeting
 
 
-def _members(serve: Serve, engine: Engine, image: str, claim: str) -> tuple[Member, ...]:
+def _refuse(engine: Engine, version: str, request: Request) -> None:
+    for refusal in engine.refuse_request(request, version):
+        raise ShardwrightError(
+            code=refusal.code,
+            what=f"{engine.name} {version} cannot do what the spec asks",
+            cause=refusal.reason,
+            remedy="change the spec, or choose another engine",
+            exit_code=ExitCode.USAGE,
+        )
+
+
+def _members(serve: Serve, engine: Engine) -> tuple[Member, ...]:
     ranks = place_ranks(serve.plan, serve.num_members)
     shm = engine.shm_bytes(len(ranks[0]), serve.rendezvous)
     cluster = serve.request.cluster
@@ -137,7 +156,7 @@ def _members(serve: Serve, engine: Engine, image: str, claim: str) -> tuple[Memb
             volume="models",
             kind=VolumeKind.CLAIM,
             path=MODELS_PATH,
-            source=claim,
+            source=serve.claim,
             is_read_only=True,
         ),
         Mount(volume="shm", kind=VolumeKind.SHARED_MEMORY, path="/dev/shm", size_bytes=shm),  # noqa: S108
@@ -146,7 +165,7 @@ def _members(serve: Serve, engine: Engine, image: str, claim: str) -> tuple[Memb
         Member(
             role=Role.LEADER if index == 0 else Role.WORKER,
             index=index,
-            image=image,
+            image=serve.image,
             processes=engine.processes(serve, Role.LEADER if index == 0 else Role.WORKER),
             ranks=local,
             gpus=len(local),
@@ -154,10 +173,25 @@ def _members(serve: Serve, engine: Engine, image: str, claim: str) -> tuple[Memb
             memory_bytes=MEMORY_PER_MEMBER + MEMORY_PER_RANK * len(local) + shm,
             shm_bytes=shm,
             extra_resources=extra,
-            mounts=mounts,
+            mounts=(*mounts, *_settings(serve, engine), *ssh_mounts(serve)),
+            run_as_user=engine.run_as_user,
             capabilities=("IPC_LOCK",) if needs_lock else (),
         )
         for index, local in enumerate(ranks)
+    )
+
+
+def _settings(serve: Serve, engine: Engine) -> tuple[Mount, ...]:
+    if engine.settings_path is None:
+        return ()
+    return (
+        Mount(
+            volume="settings",
+            kind=VolumeKind.CONFIG,
+            path=engine.settings_path,
+            source=engine.configs(serve)[0].name,
+            is_read_only=True,
+        ),
     )
 
 
@@ -186,13 +220,13 @@ def place_ranks(plan: Plan, num_members: int) -> tuple[tuple[Rank, ...], ...]:
     return tuple(tuple(ranks[i : i + per_member]) for i in starts)
 
 
-def _endpoint(request: Request) -> Endpoint:
+def _endpoint(request: Request, engine: Engine) -> Endpoint:
     secret = request.access.api_key_secret
     return Endpoint(
         name="http",
-        process=request.engine.name,
+        process=engine.name,
         port="http",
-        health_path="/health",
+        health_path=engine.health_path,
         api_key=SecretValue(secret, "api-key") if secret else None,
         route_host=request.access.route_host,
     )

@@ -33,10 +33,9 @@ class TorchStore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mpi:
-    """One MPI world, started from member 0 over ssh. port: sshd's; slots: ranks per member."""
+    """One MPI world, started from member 0 over ssh. port: sshd's."""
 
     port: int
-    slots: int
     agent: str = "ssh"
 
 

@@ -98,7 +98,10 @@ class Supervisor(Protocol):
         ...
 
     def stop(self, grace_s: float) -> Leftovers:
-        """End every program, by force after grace_s, and remove what they left."""
+        """End every program, by force after grace_s, and remove what they left.
+
+        What they said and how they ended until then is no longer told by `poll`.
+        """
         ...
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from shardwright.engines import find_engine
+from shardwright.facts.gpus import gpu
 from shardwright.model.layout import stages_of
 from shardwright.model.plan import Plan
 from shardwright.model.request import Request, Workload
 from shardwright.model.shape import ModelShape
+from shardwright.plan.cost import cost_of
+from shardwright.plan.fit import fit
 from shardwright.plan.layouts import choose_layout, num_nodes_per_replica
 
 LEAST_MODEL_LEN = 8192
@@ -16,13 +19,19 @@ def make_plan(request: Request, shape: ModelShape) -> Plan:
     """Decide the layout and what follows from it. Raises ShardwrightError on an impossible pin."""
     engine = find_engine(request.engine.name)
     layout = choose_layout(request, shape, engine)
+    length = request.engine.max_model_len or default_max_model_len(
+        request.workload, shape.max_position_embeddings
+    )
+    memory = fit(request, shape, layout, length)
     return Plan(
         layout=layout,
         stages=stages_of(engine.split_layers(shape.num_layers, layout.pipeline_parallel)),
         num_nodes=layout.replicas * num_nodes_per_replica(layout, request.cluster.gpus_per_node),
-        max_model_len=request.engine.max_model_len
-        or default_max_model_len(request.workload, shape.max_position_embeddings),
-        fits=True,
+        max_model_len=length,
+        fits=memory.fits,
+        memory=memory.ranks,
+        kv_tokens=memory.kv_tokens,
+        cost=cost_of(gpu(request.cluster.gpu).id, layout.num_gpus),
         findings=shape.findings,
     )
 

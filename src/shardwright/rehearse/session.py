@@ -92,7 +92,7 @@ class Session:
         ranks = self._identify(watch)
         drill = (yield from self._drill(watch)) if self.job.with_drill else None
         usage = self._usage(watch)
-        yield from self._stop(watch)
+        yield from self._stop()
         agreement = (yield from self._compare(chosen)) if chosen else None
         return self._report(ranks, agreement, usage, drill, self.clock.now() - began)
 
@@ -111,11 +111,9 @@ class Session:
         )
         return starter.run()
 
-    def _stop(self, watch: Watch) -> Iterator[Event]:
+    def _stop(self) -> Iterator[Event]:
         yield Stage(name="stop", title="Stopping every process")
         self._removed.append(self.supervisor.stop(GRACE_S))
-        for _ in watch.listen(0.0):
-            pass
 
     def _client(self, plan: LaunchPlan) -> Client:
         endpoint = plan.endpoints[0]

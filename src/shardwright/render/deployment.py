@@ -5,6 +5,7 @@ from __future__ import annotations
 from shardwright.model.launch import LaunchPlan
 from shardwright.render.emit import Because, Object
 from shardwright.render.labels import metadata, selector
+from shardwright.render.meeting import steps_after, steps_before
 from shardwright.render.names import object_name
 from shardwright.render.pod import Wiring, pod_template
 from shardwright.render.symbols import ALONE
@@ -15,6 +16,12 @@ def deployment_objects(plan: LaunchPlan) -> list[Object]:
 
     An update never holds more GPUs than the endpoint has: the old pod goes before the new one.
     """
+    leader = plan.group.members[0]
+    wiring = Wiring(
+        symbols=ALONE,
+        before=steps_before(plan, leader, ALONE),
+        after=steps_after(plan, leader, ALONE),
+    )
     if plan.replicas == 1:
         strategy: Object = {"type": Because("Recreate", "the old pod holds the GPUs")}
     else:
@@ -33,7 +40,7 @@ def deployment_objects(plan: LaunchPlan) -> list[Object]:
                     plan.budgets.image_pull_s + plan.budgets.startup_s + 60,
                     "600 by default, shorter than image pull and start together",
                 ),
-                "template": pod_template(plan, plan.group.members[0], Wiring(symbols=ALONE)),
+                "template": pod_template(plan, leader, wiring),
             },
         }
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 
+from shardwright.launch.ssh import SSH_FOLDER
 from shardwright.model.launch import LaunchPlan, Member, Mpi, Ray, Role
 from shardwright.model.process import Per
 from shardwright.model.text import RankIndex, Symbol, Text
@@ -15,7 +16,6 @@ RAY_PRESENT = Step(
     ' || { echo "this image has no Ray: take one that has, or a Ray-free launch" >&2; exit 1; }',
     stays=False,
 )
-SSH_FOLDER = "/etc/shardwright-ssh"
 
 
 def steps_before(plan: LaunchPlan, member: Member, symbols: Symbols) -> tuple[Step, ...]:
@@ -90,32 +90,40 @@ def _mpirun(plan: LaunchPlan, mpi: Mpi, symbols: Symbols) -> Step:
     mpirun is called by its full path, which makes it look for its daemon under the same prefix on
     the other members.
     """
-    ssh = {
-        "BatchMode": "yes",
-        "ConnectTimeout": 10,
-        "StrictHostKeyChecking": "yes",
-        "UserKnownHostsFile": f"{SSH_FOLDER}/known_hosts",
-    }
-    ssh_args = f"-p {mpi.port} -i {SSH_FOLDER}/id_ed25519 " + " ".join(
-        f"-o {name}={value}" for name, value in ssh.items()
-    )
-    hosts = [
-        f"{symbols.shell_value(_host(symbols, member.index))}:{mpi.slots}"
-        for member in plan.group.members
-    ]
     names = {var.name for m in plan.group.members for p in m.processes for var in p.env}
     exported = [f"-x {name}" for name in sorted({*names, "PATH", "LD_LIBRARY_PATH"})]
     root = ["--allow-run-as-root"] if plan.group.members[0].run_as_user is None else []
     words = [
         "`command -v mpirun`",
         *root,
-        f"--host {','.join(hosts)}",
-        f"--mca plm_rsh_agent {mpi.agent} --mca plm_rsh_args {shlex.quote(ssh_args)}",
+        *_over_ssh(plan, mpi, symbols),
         "--bind-to none --tag-output",
         *exported,
-        " : ".join(_contexts(plan, symbols)),
     ]
-    return Step(command=" ".join(words), stays=True)
+    contexts = " : \\\n  ".join(_contexts(plan, symbols))
+    return Step(command=f"{' '.join(words)} \\\n  {contexts}", stays=True)
+
+
+def _over_ssh(plan: LaunchPlan, mpi: Mpi, symbols: Symbols) -> tuple[str, ...]:
+    """Say which hosts the ranks are on and how to reach them; nothing for a single member."""
+    if len(plan.group.members) == 1:
+        return ()
+    ssh = {
+        "BatchMode": "yes",
+        "ConnectTimeout": 10,
+        "StrictHostKeyChecking": "yes",
+        "UserKnownHostsFile": f"{SSH_FOLDER}/known_hosts",
+    }
+    options = " ".join(f"-o {name}={value}" for name, value in ssh.items())
+    ssh_args = f"-p {mpi.port} -i {SSH_FOLDER}/id_ed25519 {options}"
+    hosts = [
+        f"{symbols.shell_value(_host(symbols, member.index))}:{len(member.ranks)}"
+        for member in plan.group.members
+    ]
+    return (
+        f"--host {','.join(hosts)}",
+        f"--mca plm_rsh_agent {mpi.agent} --mca plm_rsh_args {shlex.quote(ssh_args)}",
+    )
 
 
 def _host(symbols: Symbols, index: int) -> str:

@@ -95,7 +95,11 @@ def read_config(source: Mapping[str, Any] | str | Path, model_id: str | None = N
             remedy="give the config.json as published beside the weights",
         ) from error
     if not isinstance(raw, Mapping):
-        raise usage_error("config-not-json", f"{path} holds no JSON object")
+        raise usage_error(
+            "config-not-json",
+            f"{path} holds no JSON object",
+            remedy="give the config.json as published beside the weights",
+        )
     return _shape(raw, model_id or path.stem)
 
 

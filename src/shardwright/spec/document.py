@@ -62,8 +62,8 @@ class Model(Strict):
 class Engine(Strict):
     """The inference engine."""
 
-    name: Literal["vllm", "sglang", "tensorrt-llm", "triton"] = "vllm"
-    """Engine to run."""
+    name: Literal["vllm", "sglang", "tensorrt-llm", "triton", "triton-engines"] = "vllm"
+    """Engine to run; triton-engines compiles TensorRT engines, on releases that still can."""
     version: Line | None = None
     """Engine version; by default the one Shardwright pins."""
     image: Line | None = None

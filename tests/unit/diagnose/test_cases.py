@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from shardwright.diagnose.doctor import examine
 from shardwright.diagnose.evidence import Document
 
-CASES = sorted((Path(__file__).parents[2] / "data" / "failures").glob("*/truth.json"))
+DATA = Path(__file__).parents[2] / "data"
+CASES = sorted((DATA / "failures").glob("*/truth.json"))
 
 
 @pytest.fixture(scope="module")
@@ -36,3 +38,35 @@ def test_confident_and_wrong_in_at_most_3_percent(results):
         bool(f) and f[0].confidence >= 0.7 and f[0].family != family for family, f in results
     )
     assert wrong <= 0.03 * len(results)
+
+
+MESSAGES = [
+    pytest.param(family, text, id=f"{family}-{number}")
+    for family, texts in yaml.safe_load((DATA / "messages.yaml").read_text()).items()
+    for number, text in enumerate(texts)
+]
+
+
+@pytest.mark.parametrize(("family", "text"), MESSAGES)
+def test_message_is_put_into_its_family(family, text):
+    first = examine([Document(name="log", chunks=[text.encode()])]).findings[0]
+    assert (first.family, first.confidence >= 0.5) == (family, True)
+
+
+QUIET = sorted((DATA / "quiet").glob("*.*"))
+
+
+@pytest.mark.parametrize("path", [p for p in QUIET if p.suffix != ".md"], ids=lambda p: p.name)
+def test_healthy_evidence_raises_no_alarm(path):
+    report = examine([Document(name=path.name, chunks=[path.read_bytes()])])
+    assert [(f.code, f.confidence) for f in report.findings if f.confidence >= 0.5] == []
+
+
+PROVOKED = sorted((DATA / "provoked").glob("*/truth.json"))
+
+
+@pytest.mark.parametrize("path", PROVOKED, ids=lambda p: p.parent.name)
+def test_provoked_failure_is_named(path):
+    text = (path.parent / "evidence.txt").read_bytes()
+    first = examine([Document(name="evidence.txt", chunks=[text])]).findings[0]
+    assert first.family == json.loads(path.read_text())["family"]

@@ -231,7 +231,7 @@ def over_mpi() -> LaunchPlan:
         replace(m, mounts=(*m.mounts, ssh, settings), run_as_user=1000) for m in (leader, worker)
     ]
     return replace(
-        plan(Mechanism.MPI, Mpi(port=2222, slots=8), *members),
+        plan(Mechanism.MPI, Mpi(port=2222), *members),
         secrets=(
             SecretRef(
                 name="llama-ssh",
@@ -300,7 +300,6 @@ def test_mpi_world_is_one_process_per_rank_and_only_rank_0_serves():
     assert follower.index == 1
     assert command(process, 1, rank=9).endswith("--allow-http=false --id=rank9")
     assert isinstance(group.rendezvous, Mpi)
-    assert group.rendezvous.slots == 8
 
 
 def test_group_life_can_be_told():

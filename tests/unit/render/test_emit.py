@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shardwright.render.emit import Because, emit, plain
@@ -13,6 +13,7 @@ TREES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(min_size=1), TREES))
 def test_every_reader_gets_the_same_values_back(tree):
     assert yaml.safe_load(emit([tree])) == tree

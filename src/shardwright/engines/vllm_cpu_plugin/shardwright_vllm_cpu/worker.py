@@ -1,9 +1,13 @@
-"""A CPU worker that tries its stage before it reports ready, as the GPU worker does."""
+"""A CPU worker that tries its stage before it reports ready, and says which layers it holds."""
 
 from __future__ import annotations
 
 from vllm.config import CompilationMode
+from vllm.logger import init_logger
 from vllm.v1.worker.cpu_worker import CPUWorker
+
+# below `vllm`, whose handler alone writes INFO lines
+logger = init_logger("vllm.plugins.shardwright_cpu")
 
 
 class RehearsalCpuWorker(CPUWorker):  # type: ignore[misc]
@@ -15,6 +19,15 @@ class RehearsalCpuWorker(CPUWorker):  # type: ignore[misc]
         `CPUWorker` skips it, and then a later pipeline stage has no buffer for the activations it
         receives: the first request dies on `assert self.intermediate_tensors is not None`.
         """
+        self._say_layers()
         if self.compilation_config.mode == CompilationMode.NONE:
             self.model_runner.profile_run()
         return int(super().determine_available_memory())
+
+    def _say_layers(self) -> None:
+        """Log the layers that the loaded model holds, which vLLM itself never says."""
+        for module in self.model_runner.get_model().modules():
+            first, end = getattr(module, "start_layer", None), getattr(module, "end_layer", None)
+            if isinstance(first, int) and isinstance(end, int):
+                logger.info("rank %d holds layers %d-%d", self.rank, first, end - 1)
+                return

@@ -1,0 +1,64 @@
+"""Error tables of the speed model, as Markdown. Used by scripts/calibrate.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+HEADER = (
+    "| group | rows | TTFT mean | median | bias | TPOT mean | median | bias "
+    "| request mean | median | bias |\n|---|---|---|---|---|---|---|---|---|---|---|\n"
+)
+INTRO = """# How far off the speed predictions are
+
+Written by `make cross-validate`; every figure is a prediction of rows whose whole group was left
+out of the fit. Errors are absolute percentage errors, `bias` is the median signed error (positive:
+predicted too slow). `request` is TTFT + (OSL - 1) x TPOT. Rows: `calibration/measurements/`.
+
+"""
+
+
+def errors(rows: list, ttft: np.ndarray, tpot: np.ndarray) -> np.ndarray:
+    """Return signed relative errors of TTFT, TPOT and the whole request, one row each."""
+    m_ttft = np.array([r.ttft_s for r in rows])
+    m_tpot = np.array([r.tpot_s for r in rows])
+    osl = np.array([(r.point.osl_mean or r.point.osl) - 1 for r in rows])
+    whole = (ttft + osl * tpot) / (m_ttft + osl * m_tpot)
+    return np.vstack([ttft / m_ttft, tpot / m_tpot, whole]) - 1
+
+
+def summary(rows: list, ttft: np.ndarray, tpot: np.ndarray) -> list[float]:
+    """Return mean, median and bias in percent of the three errors."""
+    out = []
+    for e in 100 * errors(rows, ttft, tpot):
+        out += [np.abs(e).mean(), np.median(np.abs(e)), np.median(e)]
+    return [round(float(v), 1) for v in out]
+
+
+def table(rows: list, ttft: np.ndarray, tpot: np.ndarray, key) -> str:
+    """Return a Markdown table by group, and the line over all rows."""
+    lines = [HEADER]
+    for group in [*sorted({key(r) for r in rows}), None]:
+        inside = np.array([group is None or key(r) == group for r in rows])
+        some = [r for r, keep in zip(rows, inside, strict=True) if keep]
+        cells = summary(some, ttft[inside], tpot[inside])
+        text = [f"{v:+.1f}" if i % 3 == 2 else f"{v:.1f}" for i, v in enumerate(cells)]
+        name = "**all**" if group is None else group
+        lines.append(f"| {name} | {len(some)} | " + " | ".join(text) + " |\n")
+    return "".join(lines)
+
+
+def write(path: Path, sections: list) -> None:
+    """Write the page: for each way to leave a group out, the errors by that group and others."""
+    out = [INTRO]
+    for name, title, rows, ttft, tpot in sections:
+        out.append(f"## Left out: {title}\n\n")
+        for label, key in (
+            (f"By {name}", {"pair": lambda r: r.pair, "model": lambda r: r.family,
+                            "gpu": lambda r: r.gpu}[name]),
+            ("By engine", lambda r: r.engine),
+            ("By source", lambda r: r.kind),
+        ):  # fmt: skip
+            out.append(f"{label}:\n\n{table(rows, ttft, tpot, key)}\n")
+    path.write_text("".join(out))

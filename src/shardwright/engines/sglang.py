@@ -1,0 +1,163 @@
+"""SGLang: the same `launch_server` on every node, told apart by its rank; never Ray.
+
+Facts are from the argument parser and source of sglang 0.5.23 unless a line says otherwise.
+"""
+
+from __future__ import annotations
+
+from shardwright.engines.divisibility import refuse_uneven
+from shardwright.engines.engine import Engine, Refusal, Serve
+from shardwright.engines.environment import (
+    NCCL_SHM_BYTES_PER_RANK,
+    http_probes,
+    shared_env,
+    with_users,
+)
+from shardwright.engines.versions import is_at_least
+from shardwright.model.launch import Rendezvous, Role, TorchStore
+from shardwright.model.process import Phase, Port, Probes, Process
+from shardwright.model.request import Mechanism, Request
+from shardwright.model.text import GroupSize, LeaderHost, MemberIndex, Text, text
+from shardwright.model.units import GIB
+
+HTTP_PORT = 30000  # SGLang's own default
+STORE_PORT = 20000
+PIPELINE_SINCE = "0.4.6"  # first sampled with --pp-size: 0.4.6.post5
+
+LOG_PATTERNS = {
+    "load": r"Load weight begin",
+    "weights": r"Load weight end",
+    "kv-cache": r"KV Cache is allocated|max_total_num_tokens=",
+    "graphs": r"Capture .*cuda graph begin|Capture .* CUDA graph begin",
+    "ready": r"The server is fired up and ready to roll",
+}
+
+
+def split_layers(num_layers: int, pipeline_parallel: int) -> tuple[int, ...]:
+    """Split hidden layers over stages as SGLang does: the last stages get the extra ones.
+
+    Source: sglang/srt/distributed/utils.py, get_pp_indices.
+
+    >>> split_layers(126, 4)
+    (31, 31, 32, 32)
+    """
+    base, extra = divmod(num_layers, pipeline_parallel)
+    return (base,) * (pipeline_parallel - extra) + (base + 1,) * extra
+
+
+def meet(version: str, mechanism: Mechanism, num_members: int) -> Rendezvous | Refusal:
+    """Say how the members of a group find each other under a mechanism."""
+    del version
+    if mechanism in (Mechanism.RAY_STATEFULSET, Mechanism.KUBERAY):
+        reason = "SGLang starts its ranks itself and meets without Ray; use lws or statefulset"
+        return Refusal(code="engine-not-on-mechanism", reason=reason)
+    if mechanism is Mechanism.MPI:
+        reason = "SGLang has no MPI launcher; use lws or statefulset"
+        return Refusal(code="engine-not-on-mechanism", reason=reason)
+    if mechanism is Mechanism.DEPLOYMENT and num_members > 1:
+        reason = f"a Deployment cannot hold a group of {num_members} members together; use lws"
+        return Refusal(code="deployment-is-one-node", reason=reason)
+    return TorchStore(port=STORE_PORT) if num_members > 1 else None
+
+
+def refuse_request(request: Request, version: str) -> tuple[Refusal, ...]:
+    """List what SGLang cannot do of what is asked."""
+    out = []
+    if request.access.api_key_secret:
+        reason = "SGLang takes its API key in --api-key only, where every process of the node"
+        reason += " can read it; put the key check into the gateway in front"
+        out.append(Refusal(code="api-key-not-safe", reason=reason))
+    if (request.parallelism.pipeline or 1) > 1 and not is_at_least(version, PIPELINE_SINCE):
+        reason = f"SGLang {version} has no --pp-size (first in {PIPELINE_SINCE})"
+        out.append(Refusal(code="engine-too-old", reason=reason))
+    return tuple(out)
+
+
+def processes(serve: Serve, role: Role) -> tuple[Process, ...]:
+    """Write what one member runs; only the leader's HTTP port serves requests."""
+    is_leader = role is Role.LEADER
+    ports = (Port(name="http", number=HTTP_PORT, is_public=True),) if is_leader else ()
+    if is_leader and isinstance(serve.rendezvous, TorchStore):
+        ports = (*ports, Port(name="store", number=serve.rendezvous.port))
+    return (
+        Process(
+            name="sglang",
+            argv=_argv(serve),
+            env=with_users(serve, shared_env(serve)),
+            ports=ports,
+            probes=http_probes(serve, "/health") if is_leader else Probes(),
+            phases=_phases(serve, role),
+        ),
+    )
+
+
+def _argv(serve: Serve) -> tuple[Text, ...]:
+    request, layout = serve.request, serve.plan.layout
+    options = {
+        "--model-path": serve.weights_path,
+        "--served-model-name": request.model.id,
+        "--tp-size": layout.tensor_parallel,
+        "--pp-size": layout.pipeline_parallel if layout.pipeline_parallel > 1 else None,
+        "--dp-size": layout.data_parallel if layout.data_parallel > 1 else None,
+        "--ep-size": layout.expert_parallel if layout.expert_parallel > 1 else None,
+        "--context-length": serve.plan.max_model_len,
+        "--mem-fraction-static": request.engine.gpu_memory_utilization,
+        "--max-running-requests": request.engine.max_num_seqs,
+        "--chunked-prefill-size": request.engine.max_num_batched_tokens,
+        "--dtype": request.engine.dtype,
+        "--quantization": request.engine.quantization,
+        "--kv-cache-dtype": request.engine.kv_cache_dtype,
+        "--host": "0.0.0.0",  # noqa: S104  (a pod's own network)
+        "--port": HTTP_PORT,
+        "--dist-timeout": serve.budgets.distributed_timeout_s if serve.num_members > 1 else None,
+    }
+    words = ["python3", "-m", "sglang.launch_server"]
+    for flag, value in options.items():
+        words += [flag, str(value)] if value is not None else []
+    words += ["--enable-metrics"]
+    words += ["--trust-remote-code"] if request.model.trust_remote_code else []
+    out = [text(word) for word in words]
+    if isinstance(serve.rendezvous, TorchStore):
+        out += [
+            *(text("--nnodes"), text(GroupSize())),
+            *(text("--node-rank"), text(MemberIndex())),
+            *(text("--dist-init-addr"), text(LeaderHost(), f":{serve.rendezvous.port}")),
+        ]
+    return (*out, *(text(word) for word in request.engine.extra_args))
+
+
+def _phases(serve: Serve, role: Role) -> tuple[Phase, ...]:
+    b = serve.budgets
+    load = Phase(name="load", pattern=LOG_PATTERNS["load"], budget_s=b.rendezvous_s)
+    weights = Phase(name="weights", pattern=LOG_PATTERNS["weights"], budget_s=b.load_s)
+    if role is Role.WORKER:
+        return (load, weights)
+    rest = b.compile_s + b.graphs_s
+    return (load, weights, Phase(name="ready", pattern=LOG_PATTERNS["ready"], budget_s=rest))
+
+
+def shm_bytes(local_ranks: int, rendezvous: Rendezvous) -> int:
+    """Shared memory one member needs, whole GiB: NCCL's fallback and 0.25 GiB of message queues.
+
+    >>> shm_bytes(8, None) // GIB
+    2
+    """
+    del rendezvous
+    nccl = local_ranks * NCCL_SHM_BYTES_PER_RANK if local_ranks > 1 else 0
+    return -(-(nccl + GIB // 4) // GIB) * GIB
+
+
+SGLANG = Engine(
+    name="sglang",
+    versions=("0.5.23", "0.5.20", "0.5.18", "0.5.12", "0.5.9", "0.5.3", "0.4.6.post5"),
+    default_version="0.5.23",
+    default_gpu_memory_utilization=lambda _version: 0.88,
+    image=lambda version: f"lmsysorg/sglang:v{version}",
+    split_layers=split_layers,
+    refuse_layout=refuse_uneven,
+    refuse_request=refuse_request,
+    meet=meet,
+    processes=processes,
+    shm_bytes=shm_bytes,
+    log_patterns=LOG_PATTERNS,
+)

@@ -1,0 +1,128 @@
+"""Whatever happens to a rehearsal, nothing of it stays: processes, shared memory, namespaces."""
+
+import json
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+SPEC = "llama-3.1-405b.yaml"
+MODES = ("processes", "namespaces")
+
+
+def wait_for(process, words, within_s=60):
+    """Read the progress until words appear."""
+    deadline = time.monotonic() + within_s
+    seen = []
+    for line in process.stderr:
+        seen.append(line)
+        if words in line:
+            return
+        if time.monotonic() > deadline:
+            break
+    raise AssertionError(f"never said {words!r}: {''.join(seen)}")
+
+
+@pytest.fixture(params=MODES)
+def nodes(request):
+    if request.param == "namespaces" and os.geteuid() != 0:
+        pytest.skip("network namespaces need root here")
+    return request.param
+
+
+def test_a_rehearsal_leaves_nothing(stand_in, leftovers, nodes):
+    code, out, err = stand_in.run(SPEC, "--nodes", nodes, "-o", "json")
+    leftovers.assert_none()
+    report = json.loads(out)["rehearsal"]
+    assert [r["differences"] for r in report["ranks"]] == [[], [], [], []], err
+    assert report["leftovers"]["remaining"] == []
+    assert report["leftovers"]["removed"]
+    addresses = {r["seen"]["address"] for r in report["ranks"]}
+    assert len(addresses) == (2 if nodes == "namespaces" else 1)
+    assert all(use["shm_bytes"] >= 1 << 20 for use in report["usage"])
+    # tokens as likely as by chance tell nothing of a split: agreement must not count as a proof
+    assert not any("computes what one process" in line for line in report["proved"])
+    assert code == 0
+
+
+@pytest.mark.parametrize("moment", ["started", "load in", "Asking the endpoint", "Stopping every"])
+@pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_ended_at_any_moment_it_leaves_nothing(stand_in, leftovers, nodes, moment, signal_):
+    process = stand_in.start(SPEC, "--nodes", nodes)
+    wait_for(process, moment)
+    process.send_signal(signal_)
+    out, err = process.communicate(timeout=60)
+    leftovers.assert_none()
+    expected = -signal.SIGKILL if signal_ == signal.SIGKILL else 130
+    assert process.returncode == expected, (out, err)
+    assert "Traceback" not in err
+
+
+def test_a_second_interrupt_does_not_skip_the_clean_up(stand_in, leftovers):
+    process = stand_in.start(SPEC)
+    wait_for(process, "load in")
+    for _ in range(3):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    process.communicate(timeout=60)
+    leftovers.assert_none()
+    assert process.returncode == 130
+
+
+def guardian_of(pid):
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    lines = {int(c): Path(f"/proc/{c}/cmdline").read_bytes() for c in children}
+    return next(child for child, line in lines.items() if b"shardwright.drive.guardian" in line)
+
+
+def test_a_killed_guardian_leaves_no_process(stand_in, leftovers):
+    process = stand_in.start(SPEC)
+    wait_for(process, "load in")
+    os.kill(guardian_of(process.pid), signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert "guardian-gone" in err
+    assert leftovers.now()["processes"] <= leftovers.before["processes"]
+
+
+def test_a_member_that_dies_is_told_and_leaves_nothing(stand_in, leftovers, nodes):
+    spec = stand_in.out.parent / "spec.yaml"
+    spec.parent.mkdir(parents=True, exist_ok=True)
+    example = (Path(__file__).parents[2] / "examples" / SPEC).read_text()
+    engine = "engine: {name: vllm, env: {STAND_IN_DIES: '1'}}"
+    spec.write_text(example.replace("engine: {name: vllm}", engine))
+    code, _, err = stand_in.run(spec, "--nodes", nodes)
+    leftovers.assert_none()
+    assert code == 3
+    assert "error: process-died" in err
+    assert "vllm of member 1 ended with status 7" in err
+    assert "RuntimeError: no room in /dev/shm" in err
+    assert "Traceback" not in err
+
+
+def test_a_port_in_use_is_named_with_its_owner_before_anything_starts(stand_in, leftovers):
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", 8000))
+        taken.listen()
+        code, _, err = stand_in.run(SPEC)
+        assert code == 3
+        assert "error: port-in-use" in err
+        assert f"(process {os.getpid()})" in err
+        assert "started" not in err
+        if os.geteuid() == 0:
+            code, _, err = stand_in.run(SPEC, "--nodes", "namespaces", "--no-compare")
+            assert code == 0, err
+    leftovers.assert_none()
+
+
+def test_a_half_installed_engine_is_named_before_anything_starts(stand_in, leftovers):
+    (stand_in.out.parent / "engine" / "bin" / "vllm").unlink()
+    code, _, err = stand_in.run(SPEC)
+    assert code == 3
+    assert "error: engine-incomplete" in err
+    assert "started" not in err
+    leftovers.assert_none()
