@@ -76,7 +76,11 @@ class MemoryCluster:
         """Store the fields; the version moves only if something changes."""
         ref = self._key(reference(obj))
         if not self.serves(ref.api_version, ref.kind):
-            raise ShardwrightError(code="kind-not-served", what=f"{ref.kind} is not served")
+            raise ShardwrightError(
+                code="kind-not-served",
+                what=f"{ref.kind} is not served",
+                remedy="take it out of `unserved`",
+            )
         before = self.objects.get(ref)
         merged = _merged(before or {}, obj)
         if dry_run:
