@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("plan", "Decide the layout, and say why."),
     "doctor": ("doctor", "Name the cause of a failure, from logs, events and manifests."),
     "explain": ("explain", "Print the page of one of the doctor's causes."),
+    "sizing": ("sizing", "Print how many GPUs common models need."),
     "predict": ("predict", "Predict a table of points."),
     "accuracy": ("accuracy", "Compare predictions with your own measurements."),
     "bench": ("bench", "Load an endpoint and judge it against the objective."),

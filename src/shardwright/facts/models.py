@@ -120,3 +120,12 @@ def _key(name: str) -> str:
     if not slash:
         return folded(rest)
     return folded((canonical("model-org", org) or org) + "/" + rest)
+
+
+def same_model(one: str, other: str) -> bool:
+    """Whether two names are one model, other spellings allowed; a fine-tune is another model.
+
+    >>> same_model("meta-llama/Llama-3.1-8B", "LLAMA-3.1-8B")
+    True
+    """
+    return (_by_key().get(_key(one)) or _key(one)) == (_by_key().get(_key(other)) or _key(other))

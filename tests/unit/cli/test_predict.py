@@ -47,3 +47,10 @@ def test_a_table_without_the_needed_columns_is_refused(tmp_path):
     assert "model, gpu" in done.exception.what
     (tmp_path / "in.csv").write_text("id,model,gpu\n1,Qwen/Qwen3-8B,H100\n")
     assert run("accuracy", str(tmp_path / "in.csv")).exception.code == "nothing-to-compare"
+
+
+def test_sizing_prints_a_table_and_the_same_as_json():
+    asked = ("sizing", "--model", "Qwen/Qwen3-8B", "--gpu", "H100", "--weights", "bf16")
+    assert "H100-SXM" in run(*asked).stdout
+    [row] = json.loads(run(*asked, "-o", "json").stdout)["rows"]
+    assert row["layout"]["tensor_parallel"] == 1
