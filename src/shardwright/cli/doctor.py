@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +32,8 @@ def command(paths: tuple[str, ...], output: str) -> int:
 
     Exit code 0 if a cause was named, 4 if none is known.
     """
-    report = examine([document for path in paths for document in documents(path)])
+    evidence = [document for path in paths for document in documents(path)]
+    report = examine(evidence, num_threads=min(8, os.cpu_count() or 1))
     if output == "json":
         click.echo(json.dumps(as_json(report), indent=2, sort_keys=True))
     else:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from shardwright.diagnose.causes import Cause, load_benign, load_causes
+from shardwright.diagnose.causes import load_benign, load_causes
 from shardwright.diagnose.evidence import Document, Evidence, Hit
 from shardwright.diagnose.ranking import Diagnosis, diagnose
 from shardwright.diagnose.scanning import Patterns, scan
@@ -56,10 +56,10 @@ def _patterns() -> Patterns:
     return Patterns({**patterns, **benign, _TROUBLE: _TROUBLE_PATTERN})
 
 
-def examine(documents: Iterable[Document], causes: Sequence[Cause] | None = None) -> Report:
+def examine(documents: Iterable[Document], *, num_threads: int = 2) -> Report:
     """Read the evidence once and say what happened, first cause first."""
-    evidence = scan(documents, _patterns())
-    findings = diagnose(evidence, load_causes() if causes is None else causes)
+    evidence = scan(documents, _patterns(), num_threads=num_threads)
+    findings = diagnose(evidence, load_causes())
     return Report(
         findings=findings, unusual=() if findings else _unusual(evidence),
         num_lines_matched=sum(evidence.counts.values()),

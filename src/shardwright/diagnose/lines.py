@@ -7,6 +7,7 @@ torch `[rank8]:`, SGLang `[2025-12-18 10:59:08 DP0 TP0]`, NCCL `host:pid:tid [3]
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Final
 
@@ -15,7 +16,9 @@ import re2
 MAX_TEXT: Final = 1000
 """Characters of a line shown; the rest of a longer one is cut."""
 
-_ESCAPES: Final = re2.compile(
+# the standard library's: coloured logs have an escape in every line, and RE2's binding substitutes
+# one by one in Python; each alternative consumes what it reads and none can backtrack far
+_ESCAPES: Final = re.compile(
     rb"\x1b(?:\[[0-9;:?<>=!]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[@-Z\\^_a-z])"
 )
 _CONTROLS: Final = {c: None for c in (*range(32), *range(127, 160)) if c != 9}
@@ -55,8 +58,7 @@ def strip_escapes(raw: bytes) -> bytes:
     >>> strip_escapes(b"\x1b[31mCUDA\x1b[0m out")
     b'CUDA out'
     """
-    cleaned: bytes = _ESCAPES.sub(b"", raw) if b"\x1b" in raw else raw
-    return cleaned
+    return _ESCAPES.sub(b"", raw) if b"\x1b" in raw else raw
 
 
 def printable(text: str) -> str:
