@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     type=click.Choice(["text", "mermaid", "svg"]),
     help="Draw nodes, GPUs, stages and links instead.",
 )
+@click.option("--why", metavar="LAYOUT", help="Say why not these: tp=16, or tp=8,pp=1.")
 @output_option
-def command(spec: Path, diagram: str | None, output: str) -> int:
+def command(spec: Path, diagram: str | None, why: str | None, output: str) -> int:
     """Decide how SPEC.yaml is laid out over GPUs."""
     from shardwright.launch.build import build_launch_plan
     from shardwright.model.plain import plain
@@ -32,6 +33,10 @@ def command(spec: Path, diagram: str | None, output: str) -> int:
     from shardwright.plan.plan import make_plan
 
     resolved = resolve(spec)
+    if why:
+        from shardwright.cli.why import explain_why
+
+        return explain_why(resolved.request, resolved.shape, why, output)
     made = make_plan(resolved.request, resolved.shape)
     launch = build_launch_plan(resolved.request, resolved.shape, made)
     if diagram:

@@ -21,10 +21,12 @@ _TUNED = re.compile(r"-(instruct|chat|base|it|hf)(?=-|$)", re.IGNORECASE)
 """Suffixes of fine-tunes: the same tensors as their base model."""
 
 _QUANTIZED = re.compile(
-    r"[-_.](nvfp4|mxfp4|fp8|fp8-dynamic|fp8-block|awq|awq-int4|gptq|gptq-int[48]|int[48]"
-    r"|quantized\.w\d+a\d+|w\d+a\d+)$",
+    r"[-_.](nvfp4|mxfp4|fp4|fp8|fp8-dynamic|fp8-block|fp8-kv|awq|awq-int4|gptq|gptq-int[48]"
+    r"|int[48]|quantized\.w\d+a\d+|w\d+a\d+)(-v\d)?$",
     re.IGNORECASE,
 )
+_DATED = re.compile(r"-\d{4}(?=$|[-_.])")
+"""A release by month and day or year and month (R1-0528, 2507): the tensors are the same."""
 """Suffixes of quantized checkpoints: the shape of the model they were made from."""
 
 
@@ -111,7 +113,10 @@ def _source(name: str) -> str:
     # a quantized copy is often published by others than the model: its bare name must do
     bare = _TUNED.sub("", _QUANTIZED.sub("", name)).rpartition("/")[2]
     bases = {_key(n.rpartition("/")[2]): _twin(n) for n in index() if not _QUANTIZED.search(n)}
-    return bases.get(_key(bare)) or bases.get(_key(f"{bare}-Instruct")) or ""
+    for known in (bare, f"{bare}-Instruct", _DATED.sub("", bare)):
+        if _key(known) in bases:
+            return bases[_key(known)]
+    return ""
 
 
 def _key(name: str) -> str:

@@ -63,6 +63,16 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """A layout on the Pareto front of tokens/s per GPU against tokens/s per user, as estimated."""
+
+    layout: Layout
+    output_tokens_per_s_per_gpu: float
+    output_tokens_per_s_per_user: float
+    ttft_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The chosen layout of one replica and what follows from it.
 
@@ -79,4 +89,5 @@ class Plan:
     speed: Speed | None = None
     cost: Cost | None = None
     rejected: tuple[Rejected, ...] = ()
+    front: tuple[Alternative, ...] = ()
     findings: tuple[Finding, ...] = field(default=())

@@ -13,22 +13,27 @@ from shardwright.facts.aliases import canonical, nearest
 from shardwright.facts.gpus import Gpu, gpu
 from shardwright.model.errors import usage_error
 from shardwright.model.origin import Origin, weakest
+from shardwright.model.request import Fabric
 from shardwright.model.shape import ModelShape
 from shardwright.plan.analytic import max_requests_per_s
-from shardwright.plan.capacity import room_of
+from shardwright.plan.capacity import Room, room_of
 from shardwright.plan.coefficients import Coefficients, packaged
-from shardwright.plan.links import links_of
+from shardwright.plan.links import DEFAULT_FABRIC, Link, links_of
 from shardwright.plan.load import OPEN_LOOP_REQUESTS, Load, load_of
 from shardwright.plan.ops import ops_of
 from shardwright.plan.point import STEADY, Point
 from shardwright.plan.precision import precision_of
 from shardwright.plan.scheduling import Scheduling, era_of, scheduling_of
-from shardwright.plan.simulate import replay
+from shardwright.plan.simulate import WHOLE_PROMPTS, replay
 from shardwright.plan.steptime import Setting, StepTable, architecture_of, step_table
 from shardwright.shape import load
 
 CALIBRATED = frozenset({"hopper", "blackwell"})
 """Architectures with rows in the calibration; figures for others are assumed."""
+
+OFFLINE_SEQUENCE_SHARE = 0.4
+"""Share of a sequence's cost per step that is left at maximum load, where no client is streamed to.
+Read off throughput.csv."""
 
 TURNAROUND_S = 0.003
 """Seconds between a client's last token and its next request. Assumed: one HTTP round trip."""
@@ -36,12 +41,14 @@ TURNAROUND_S = 0.003
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """Times in seconds, rates in tokens per second. ttft_s and tpot_s are means over requests."""
+    """Times in seconds, rates in tokens per second. ttft_s and tpot_s are means over requests,
+    tails are at the 95th percentile unless another was asked for.
+    """
 
     ttft_s: float
     tpot_s: float
-    ttft_p95_s: float
-    itl_p95_s: float
+    ttft_tail_s: float
+    itl_tail_s: float
     output_tokens_per_s: float
     output_tokens_per_s_per_gpu: float
     concurrency: float
@@ -59,30 +66,41 @@ class Setup:
     era: str
     gpu: Gpu
     capacity: int
+    tensor_link: Link
     origin: Origin
     note: str = ""
 
 
-def setup_of(point: Point, shape: ModelShape, k: Coefficients) -> Setup:
-    """Tabulate step times and KV capacity of the deployment a point names."""
+def setting_of(
+    point: Point,
+    shape: ModelShape,
+    *,
+    fabric: Fabric = DEFAULT_FABRIC,
+    gpus_per_node: int | None = None,
+) -> Setting:
+    """Return what the step times of a point's deployment depend on."""
     engine = engine_of(point.engine)
     device = gpu(point.gpu)
-    era = era_of(engine, point.engine_version, point.window)
     dtype = dtype_of(point, shape)
-    precision = precision_of(
-        dtype,
+    tensor_link, stage_link = links_of(
         device,
-        is_moe=shape.moe is not None,
-        is_mxfp4=shape.quantization is not None and shape.quantization.method == "mxfp4",
-        kv=point.kv_cache_dtype,
+        point.tensor_parallel,
+        point.pipeline_parallel,
+        gpus_per_node=gpus_per_node,
+        fabric=fabric,
     )
-    tensor_link, stage_link = links_of(device, point.tensor_parallel, point.pipeline_parallel)
-    setting = Setting(
+    return Setting(
         ops=ops_of(shape),
-        precision=precision,
+        precision=precision_of(
+            dtype,
+            device,
+            is_moe=shape.moe is not None,
+            is_mxfp4=shape.quantization is not None and shape.quantization.method == "mxfp4",
+            kv=point.kv_cache_dtype,
+        ),
         gpu=device,
         engine=engine,
-        era=era,
+        era=era_of(engine, point.engine_version, point.window),
         scales=scales_of(shape, dtype),
         tensor_parallel=point.tensor_parallel,
         pipeline_parallel=point.pipeline_parallel,
@@ -91,18 +109,27 @@ def setup_of(point: Point, shape: ModelShape, k: Coefficients) -> Setup:
         tensor_link=tensor_link,
         stage_link=stage_link,
     )
-    room = room_of(point, setting, shape, dtype)
-    origin = weakest(shape.origin, Origin.ASSUMED) if room.note else shape.origin
-    if architecture_of(device) not in CALIBRATED:
-        origin = weakest(origin, Origin.ASSUMED)
+
+
+def setup_of(point: Point, shape: ModelShape, k: Coefficients) -> Setup:
+    """Tabulate step times and KV capacity of the deployment a point names."""
+    setting = setting_of(point, shape)
+    room = room_of(point, setting, shape, dtype_of(point, shape))
+    return prepared(setting, shape, k, room)
+
+
+def prepared(setting: Setting, shape: ModelShape, k: Coefficients, room: Room) -> Setup:
+    """Tabulate step times of a setting whose KV cache is known."""
+    is_sure = not room.note and architecture_of(setting.gpu) in CALIBRATED
     return Setup(
         table=step_table(setting, k),
-        engine=engine,
-        era=era,
-        gpu=device,
+        engine=setting.engine,
+        era=setting.era,
+        gpu=setting.gpu,
         capacity=room.tokens,
+        tensor_link=setting.tensor_link,
         note=room.note,
-        origin=weakest(origin, Origin.MODELLED),
+        origin=weakest(shape.origin, Origin.MODELLED if is_sure else Origin.ASSUMED),
     )
 
 
@@ -124,8 +151,12 @@ def _shape(model: str) -> ModelShape:
 
 
 def engine_of(name: str) -> str:
-    """Return the engine's one name."""
-    found = canonical("engine", name)
+    """Return the engine's one name; a version written after it is no part of it.
+
+    >>> engine_of("TensorRT-LLM 1.0 pytorch")
+    'trtllm'
+    """
+    found = canonical("engine", name) or canonical("engine", name.split()[0])
     if found in {"vllm", "sglang", "trtllm"}:
         return str(found)
     raise usage_error(
@@ -179,27 +210,31 @@ def replay_of(point: Point, setup: Setup, k: Coefficients) -> Replay:
     stages, t = point.pipeline_parallel, setup.table
     slots = _slots(point, setup, sched)
     per_batch = max(1, round(slots / stages))
+    load = load_of(point, sched, per_batch)
+    # nobody is streamed to in an offline run
+    offline = OFFLINE_SEQUENCE_SHARE if point.concurrency is None and not point.request_rate else 1
     return Replay(
         tokens=t.tokens.tolist(),
         head=t.head.tolist(),
         rates=(
-            t.kv_s, t.pair_s, t.seq_s, t.gap_s, t.prefill_floor_s, t.prefill_gap_s,
+            t.kv_s, t.pair_s, t.seq_s * offline, t.gap_s, t.prefill_floor_s, t.prefill_gap_s,
             k.of("lookahead", setup.engine, setup.era),
         ),
         loop=(
             float(per_batch), float(sched.policy), float(sched.token_budget),
             setup.capacity / stages, float(sched.poll_steps), TURNAROUND_S, float(sched.depth),
             float(max(1, sched.max_num_seqs // stages)),
+            0.0 if load.burst_share else float(per_batch),
         ),
-        load=load_of(point, sched, per_batch),
+        load=load,
         sched=sched,
         slots=slots,
         slots_per_batch=per_batch,
     )  # fmt: skip
 
 
-def run(point: Point, setup: Setup, k: Coefficients) -> Latency:
-    """Replay the point's load on a prepared setup."""
+def run(point: Point, setup: Setup, k: Coefficients, percentile: float = 95.0) -> Latency:
+    """Replay the point's load on a prepared setup; tails are at the percentile."""
     r = replay_of(point, setup, k)
     load, first = r.load, r.slots_per_batch
     ttft, tpot, ends, gaps, weights = replay(
@@ -213,8 +248,8 @@ def run(point: Point, setup: Setup, k: Coefficients) -> Latency:
     return Latency(
         ttft_s=mean_ttft,
         tpot_s=mean_tpot,
-        ttft_p95_s=_quantile(kept, 0.95) + fixed,
-        itl_p95_s=_weighted_quantile(gaps, weights, 0.95),
+        ttft_tail_s=_quantile(kept, percentile / 100) + fixed,
+        itl_tail_s=_weighted_quantile(gaps, weights, percentile / 100),
         output_tokens_per_s=total,
         output_tokens_per_s_per_gpu=total / (point.tensor_parallel * point.pipeline_parallel),
         concurrency=float(r.slots),
@@ -245,7 +280,8 @@ def _slots(point: Point, setup: Setup, sched: Scheduling) -> int:
         return OPEN_LOOP_REQUESTS * point.pipeline_parallel
     if point.concurrency is not None:
         return point.concurrency
-    held = (point.isl_mean or point.isl) + 0.5 * (point.osl_mean or point.osl)
+    share = 1.0 if sched.policy == WHOLE_PROMPTS else 0.5
+    held = (point.isl_mean or point.isl) + share * (point.osl_mean or point.osl)
     return max(1, min(sched.max_num_seqs, int(setup.capacity / held) or 1))
 
 
@@ -267,13 +303,13 @@ def _throughput(point: Point, ttft: float, tpot: float, r: Replay, ends: list[fl
     if point.concurrency is not None and not point.request_rate:
         osl = point.osl_mean or float(point.osl)
         return point.concurrency * osl / (ttft + (osl - 1) * tpot + TURNAROUND_S)
+    # one whole round, between the filling of the slots and their running dry
     order = sorted(range(len(ends)), key=ends.__getitem__)
-    skip = 0 if point.request_rate else r.slots_per_batch
-    if skip >= len(order):
-        skip = 0
-    start = ends[order[skip - 1]] if skip else 0.0
-    produced = sum(r.load.outputs[i] for i in order[skip:])
-    return point.pipeline_parallel * produced / max(ends[order[-1]] - start, 1e-9)
+    first = 0 if point.request_rate else min(r.slots_per_batch, len(order) // 3)
+    last = len(order) if point.request_rate else max(first + 1, 2 * len(order) // 3)
+    start = ends[order[first - 1]] if first else 0.0
+    produced = sum(r.load.outputs[i] for i in order[first:last])
+    return point.pipeline_parallel * produced / max(ends[order[last - 1]] - start, 1e-9)
 
 
 def _is_saturated(point: Point, sched: Scheduling, r: Replay, setup: Setup) -> bool:

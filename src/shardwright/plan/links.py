@@ -1,10 +1,10 @@
 """What GPUs of a group talk through: NVLink or xGMI inside a node, PCIe without it, a network
-between nodes. Rates are one direction, bytes per second per GPU.
+between nodes. Rates are one direction.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shardwright.facts.gpus import Gpu
 from shardwright.model.request import Fabric, FabricKind
@@ -35,7 +35,7 @@ DEFAULT_FABRIC = Fabric(kind=FabricKind.INFINIBAND, bits_per_s=400 * 10**9)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """bytes_per_s: one direction, per GPU; latency_s: added to every message."""
+    """bytes_per_s: one direction, as a group sees it; latency_s: added to every message."""
 
     bytes_per_s: float
     latency_s: float
@@ -56,17 +56,24 @@ def links_of(
     larger than one.
     """
     node = gpus_per_node or max(GPUS_PER_NODE, gpu.domain_gpus)
-    inside, between = _inside(gpu), network(gpu, fabric)
-    tensor = inside if tensor_parallel <= node else between
+    inside, between = _inside(gpu), network(fabric, node)
+    across = replace(between, bytes_per_s=min(between.bytes_per_s, inside.bytes_per_s))
+    tensor = inside if tensor_parallel <= node else across
     return tensor, inside if tensor_parallel * pipeline_parallel <= node else between
 
 
-def network(gpu: Gpu, fabric: Fabric) -> Link:
-    """Return the link between nodes: a NIC per GPU where it is RDMA, one shared NIC where not."""
-    del gpu
-    rate = fabric.bits_per_s / 8 * _USE[fabric.kind]
-    shared = 1 if fabric.is_rdma else GPUS_PER_NODE
-    return Link(bytes_per_s=rate / shared, latency_s=_LATENCY_S[fabric.kind], name=str(fabric))
+def network(fabric: Fabric, gpus_per_node: int) -> Link:
+    """Return the link between nodes: a NIC per GPU where it is RDMA, one per node where not.
+
+    NCCL spreads a ring over all NICs of a node, and engines send a stage's output in one slice per
+    rank, so a group sees the sum of the node's NICs.
+    """
+    nics = gpus_per_node if fabric.is_rdma else 1
+    return Link(
+        bytes_per_s=fabric.bits_per_s / 8 * _USE[fabric.kind] * nics,
+        latency_s=_LATENCY_S[fabric.kind],
+        name=str(fabric),
+    )
 
 
 def _inside(gpu: Gpu) -> Link:

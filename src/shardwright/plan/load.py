@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from shardwright.plan.point import STEADY, Point
+from shardwright.plan.point import FIRST_BURST, Point
 from shardwright.plan.scheduling import Scheduling
 
 MAX_SIMULATED_REQUESTS = 1200
@@ -33,7 +33,7 @@ def load_of(point: Point, sched: Scheduling, slots: int) -> Load:
     """Return the requests that one pipeline batch of `slots` sequences serves."""
     if point.request_rate:
         return _open_loop(point, sched, slots)
-    if point.window == STEADY or point.concurrency is None:
+    if point.window != FIRST_BURST or point.concurrency is None:
         return _steady(point, slots)
     rounds = sched.requests_per_slot
     num = min(rounds * slots, max(MAX_SIMULATED_REQUESTS, 3 * slots))

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from shardwright.engines import find_engine
 from shardwright.facts.gpus import gpu
-from shardwright.model.layout import stages_of
-from shardwright.model.plan import Plan
-from shardwright.model.request import Request, Workload
+from shardwright.model.finding import Finding, Severity
+from shardwright.model.layout import Layout, stages_of
+from shardwright.model.plan import Plan, Rejected, Speed
+from shardwright.model.request import Parallelism, Request, Workload
 from shardwright.model.shape import ModelShape
 from shardwright.plan.cost import cost_of
 from shardwright.plan.fit import fit
 from shardwright.plan.layouts import choose_layout, num_nodes_per_replica
+from shardwright.plan.memory import MemoryAnswer
+from shardwright.plan.search import Found, search
+from shardwright.plan.serving_speed import setup_for, simulated
 
 LEAST_MODEL_LEN = 8192
 
@@ -18,11 +24,61 @@ LEAST_MODEL_LEN = 8192
 def make_plan(request: Request, shape: ModelShape) -> Plan:
     """Decide the layout and what follows from it. Raises ShardwrightError on an impossible pin."""
     engine = find_engine(request.engine.name)
-    layout = choose_layout(request, shape, engine)
     length = request.engine.max_model_len or default_max_model_len(
         request.workload, shape.max_position_embeddings
     )
+    pinned = request.parallelism
+    if pinned.tensor and pinned.pipeline:
+        layout = choose_layout(request, shape, engine)
+        return _pinned(request, shape, layout, length)
+    found = search(request, shape, engine, length)
+    if found.chosen is None:
+        layout = choose_layout(request, shape, engine)
+        made = _pinned(request, shape, layout, length)
+        return replace(made, rejected=found.rejected)
+    made = _plan(request, shape, found.chosen.layout, length, found.chosen.memory, found.speed)
+    return replace(
+        made, rejected=found.rejected, front=found.front, findings=(*made.findings, *_missed(found))
+    )
+
+
+def alternatives(request: Request, shape: ModelShape) -> tuple[Rejected, ...]:
+    """Return every layout that was not taken, with its reason, whatever the user pins: what
+    `shardwright plan --why` looks in.
+    """
+    free = replace(request, parallelism=Parallelism())
+    length = request.engine.max_model_len or default_max_model_len(
+        request.workload, shape.max_position_embeddings
+    )
+    found = search(free, shape, find_engine(request.engine.name), length)
+    if found.chosen is None:
+        return found.rejected
+    best = Rejected(
+        layout=found.chosen.layout, code="chosen", reason="the one we would choose, unpinned"
+    )
+    return (best, *found.rejected)
+
+
+def _pinned(request: Request, shape: ModelShape, layout: Layout, length: int) -> Plan:
+    """Return the plan of a layout nobody had to choose."""
     memory = fit(request, shape, layout, length)
+    speed = None
+    if memory.fits and gpu(request.cluster.gpu).bf16_flops:
+        setup = setup_for(request, shape, layout, memory.kv_tokens)
+        speed = simulated(request, layout, setup)
+    return _plan(request, shape, layout, length, memory, speed)
+
+
+def _plan(
+    request: Request,
+    shape: ModelShape,
+    layout: Layout,
+    length: int,
+    memory: MemoryAnswer,
+    speed: Speed | None,
+) -> Plan:
+    engine = find_engine(request.engine.name)
+    rate = speed.output_tokens_per_s if speed and not speed.is_saturated else None
     return Plan(
         layout=layout,
         stages=stages_of(engine.split_layers(shape.num_layers, layout.pipeline_parallel)),
@@ -31,8 +87,25 @@ def make_plan(request: Request, shape: ModelShape) -> Plan:
         fits=memory.fits,
         memory=memory.ranks,
         kv_tokens=memory.kv_tokens,
-        cost=cost_of(gpu(request.cluster.gpu).id, layout.num_gpus),
+        speed=speed,
+        cost=cost_of(gpu(request.cluster.gpu).id, layout.num_gpus, output_tokens_per_s=rate),
         findings=shape.findings,
+    )
+
+
+def _missed(found: Found) -> tuple[Finding, ...]:
+    if found.meets_slo or found.speed is None:
+        return ()
+    speed = found.speed
+    return (
+        Finding(
+            code="objective-missed",
+            severity=Severity.WARNING,
+            what="no layout keeps the objective; the nearest has TTFT "
+            f"{speed.ttft_percentile_s * 1e3:,.0f} ms, ITL {speed.itl_percentile_s * 1e3:.1f} ms",
+            why="every layout that fits was estimated, the most promising ones replayed",
+            remedy="allow more nodes, a faster GPU or a quantized checkpoint, or relax spec.slo",
+        ),
     )
 
 

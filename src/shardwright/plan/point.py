@@ -16,6 +16,8 @@ FIRST_BURST = "first-burst"
 """The mean over a whole run: all slots submit at once at the start."""
 STEADY = "steady"
 """The mean once the burst is over, seen by a client in the server's own process."""
+SERVICE = "service"
+"""The mean once the burst is over, seen through HTTP: what users of an endpoint see."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +64,11 @@ def point_of(row: Mapping[str, str | None]) -> Point:
             remedy="give one of them; `max` is a concurrency too",
         )
     window = _text(row, "window") or FIRST_BURST
-    if window not in {FIRST_BURST, STEADY}:
+    if window not in {FIRST_BURST, STEADY, SERVICE}:
         raise usage_error(
             "unknown-window",
             f"window is {window!r}",
-            remedy=f"write {FIRST_BURST} or {STEADY}",
+            remedy=f"write {FIRST_BURST}, {STEADY} or {SERVICE}",
         )
     hit = _number(row, "prefix_hit_rate") or 0.0
     if not 0 <= hit <= 1:

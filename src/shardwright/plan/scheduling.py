@@ -50,7 +50,10 @@ def scheduling_of(point: Point, engine: str, gpu_id: str, architecture: str) -> 
         token_budget=base["token_budget"],
         max_num_seqs=base["max_num_seqs"],
     )
-    if point.window == FIRST_BURST:
+    if point.concurrency is None and not point.request_rate:
+        budget = base.get("offline_token_budget", found.token_budget)
+        found = replace(found, token_budget=budget)
+    if point.window == FIRST_BURST and point.concurrency is not None:
         facts = {"engine": engine, "gpu": gpu_id, "architecture": architecture}
         for campaign in data["campaigns"]:
             if _matches(campaign["where"], point, facts):

@@ -37,7 +37,8 @@ def replay(  # noqa: C901  one loop, so that numba compiles it as it stands
     tokens, head: step times on the grid of `steptime.GRID`; rates: (kv_s, pair_s, seq_s, gap_s,
     prefill_floor_s, prefill_gap_s, lookahead); loop: (concurrency, policy, token budget, KV
     capacity in tokens or 0, steps between looks at the queue, client turnaround in s, steps that
-    are already decided when a request arrives: 0 to 2, most sequences at once).
+    are already decided when a request arrives: 0 to 2, most sequences at once, requests that
+    must have been admitted before gaps are counted).
     prompts, outputs: tokens per request, in order of submission; residue: output tokens that each
     of the first `concurrency` requests has already behind it (0: a burst of fresh requests).
     due: submission times of an open loop in s, one per request; length 1 for a closed loop.
@@ -54,6 +55,7 @@ def replay(  # noqa: C901  one loop, so that numba compiles it as it stands
     turnaround = loop[5]
     depth = int(loop[6])
     most = int(loop[7])
+    settled = int(loop[8])
     num = len(prompts)
     top = len(tokens) - 1
     arrival = [0.0] * num
@@ -84,6 +86,8 @@ def replay(  # noqa: C901  one loop, so that numba compiles it as it stands
     pure_s = 0.0
     before = 0.0
     before2 = 0.0
+    # TensorRT-LLM admits a request only if its whole answer will fit, others as it grows
+    share = 1.0 if policy == WHOLE_PROMPTS else 0.5
     while finished < num:
         known = clock
         if depth == 1:
@@ -98,7 +102,7 @@ def replay(  # noqa: C901  one loop, so that numba compiles it as it stands
             and capacity > 0
             and running > 0
             and part == 0.0
-            and reserved + prompts[admitted] + 0.5 * outputs[admitted] > capacity
+            and reserved + prompts[admitted] + share * outputs[admitted] > capacity
         )
         if running >= most and part == 0.0:
             blocked = True
@@ -109,7 +113,7 @@ def replay(  # noqa: C901  one loop, so that numba compiles it as it stands
             pairs = 0.0
             while admitted < submitted and arrival[admitted] <= known + 1e-12 and room > 0:
                 rest = prompts[admitted] - part
-                claim = prompts[admitted] + 0.5 * outputs[admitted]
+                claim = prompts[admitted] + share * outputs[admitted]
                 if running + admitted - start >= most and part == 0.0:
                     break
                 others = running + admitted > start
@@ -156,7 +160,7 @@ def replay(  # noqa: C901  one loop, so that numba compiles it as it stands
             steps += 1
             if policy == PREFILL_FIRST:
                 stall += step
-            elif running > 0:
+            elif running > 0 and start >= settled:
                 gaps.append(step)
                 weights.append(float(running))
             for r in range(start, admitted):
@@ -191,10 +195,11 @@ def replay(  # noqa: C901  one loop, so that numba compiles it as it stands
             before = clock + (count - 1.0) * step
             span = count * step + kv_s * batch * count * (count - 1.0) * 0.5
             clock += span
-            gaps.append(step + stall)
-            weights.append(batch)
+            if admitted >= settled:
+                gaps.append(step + stall)
+                weights.append(batch)
             stall = 0.0
-            if count > 1:
+            if count > 1 and admitted >= settled:
                 gaps.append(span / count)
                 weights.append(batch * (count - 1.0))
             decoded += count
@@ -211,7 +216,7 @@ def replay(  # noqa: C901  one loop, so that numba compiles it as it stands
             tpot[r] = (clock - first[r]) / max(left, 1.0)
             ends[r] = clock
             cached -= prompts[r] + outputs[r] - (residue[r] if r < concurrency else 0.0)
-            reserved -= prompts[r] + 0.5 * outputs[r]
+            reserved -= prompts[r] + share * outputs[r]
             running -= 1
             finished += 1
             if submitted < num:

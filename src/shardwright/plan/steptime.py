@@ -77,11 +77,13 @@ class StepTable:
 
 
 def architecture_of(gpu: Gpu) -> str:
-    """Return the family of GPUs that shares kernels: hopper, blackwell, ampere or amd."""
+    """Return the family of GPUs that shares kernels: hopper, blackwell, workstation,
+    ampere or amd.
+    """
     if gpu.is_amd:
         return "amd"
     major = gpu.compute_capability.split(".")[0]
-    return {"9": "hopper", "10": "blackwell", "12": "blackwell"}.get(major, "ampere")
+    return {"9": "hopper", "10": "blackwell", "12": "workstation"}.get(major, "ampere")
 
 
 def step_table(s: Setting, k: Coefficients) -> StepTable:
@@ -199,14 +201,19 @@ def _is_short(a: Attention) -> bool:
 
 
 def _all_reduce(s: Setting, k: Coefficients) -> Floats:
-    """Two all-reduces per layer: a latency that grows with the ranks, and a ring's bytes."""
+    """Two all-reduces per layer: a latency that grows with the ranks, and the bytes: once through
+    an NVSwitch, 2 (TP - 1) / TP times around a ring (NCCL's NVLS and ring algorithms).
+    """
     tp = s.tensor_parallel
     if tp == 1:
         return np.zeros_like(GRID)
     arch = architecture_of(s.gpu)
     latency = k.of("all_reduce_s", s.engine, arch) * (1 + k.of("all_reduce_rank") * np.log2(tp))
     latency += s.tensor_link.latency_s * 2 * np.log2(tp)
-    moved = GRID * s.ops.hidden_size * 2.0 * 2 * (tp - 1) / tp
+    # a switch that reduces in the network takes each message once in and once out of a GPU
+    in_switch = s.gpu.has_nvswitch and s.tensor_link.latency_s == 0
+    passes = 1.0 if in_switch else 2 * (tp - 1) / tp
+    moved = GRID * s.ops.hidden_size * 2.0 * passes
     seconds = latency + moved / (s.tensor_link.bytes_per_s * k.of("link_use", s.engine, arch))
     return 2 * s.ops.num_layers * np.asarray(seconds)
 

@@ -12,7 +12,7 @@ RATES = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def loop(concurrency, policy, budget=100.0, capacity=0.0, poll=1.0, depth=0.0, most=1000.0):
-    return (float(concurrency), float(policy), budget, capacity, poll, 0.0, depth, most)
+    return (float(concurrency), float(policy), budget, capacity, poll, 0.0, depth, most, 0.0)
 
 
 def run(prompts, outputs, how, rates=RATES, due=(-1.0,)):
