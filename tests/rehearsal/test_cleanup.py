@@ -1,9 +1,11 @@
 """Whatever happens to a rehearsal, nothing of it stays: processes, shared memory, namespaces."""
 
+import http.server
 import json
 import os
 import signal
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -24,6 +26,15 @@ def wait_for(process, words, within_s=60):
         if time.monotonic() > deadline:
             break
     raise AssertionError(f"never said {words!r}: {''.join(seen)}")
+
+
+def spec_with(stand_in, env):
+    """The example with an environment for the stand-in; the user's own is not passed on."""
+    spec = stand_in.out.parent / "spec.yaml"
+    example = (Path(__file__).parents[2] / "examples" / SPEC).read_text()
+    engine = f"engine: {{name: vllm, env: {{{env}}}}}"
+    spec.write_text(example.replace("engine: {name: vllm}", engine))
+    return spec
 
 
 @pytest.fixture(params=MODES)
@@ -89,12 +100,7 @@ def test_a_killed_guardian_leaves_no_process(stand_in, leftovers):
 
 
 def test_a_member_that_dies_is_told_and_leaves_nothing(stand_in, leftovers, nodes):
-    spec = stand_in.out.parent / "spec.yaml"
-    spec.parent.mkdir(parents=True, exist_ok=True)
-    example = (Path(__file__).parents[2] / "examples" / SPEC).read_text()
-    engine = "engine: {name: vllm, env: {STAND_IN_DIES: '1'}}"
-    spec.write_text(example.replace("engine: {name: vllm}", engine))
-    code, _, err = stand_in.run(spec, "--nodes", nodes)
+    code, _, err = stand_in.run(spec_with(stand_in, "STAND_IN_DIES: '1'"), "--nodes", nodes)
     leftovers.assert_none()
     assert code == 3
     assert "error: process-died" in err
@@ -116,6 +122,27 @@ def test_a_port_in_use_is_named_with_its_owner_before_anything_starts(stand_in, 
         if os.geteuid() == 0:
             code, _, err = stand_in.run(SPEC, "--nodes", "namespaces", "--no-compare")
             assert code == 0, err
+    leftovers.assert_none()
+
+
+class Impostor(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_server_that_takes_the_port_meanwhile_is_not_taken_for_ours(stand_in, leftovers):
+    process = stand_in.start(spec_with(stand_in, "STAND_IN_SLOW_S: '3'"))
+    wait_for(process, "started")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 8000), Impostor) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        _, err = process.communicate(timeout=60)
+        server.shutdown()
+    assert process.returncode == 3
+    assert "Address already in use" in err
     leftovers.assert_none()
 
 

@@ -5,9 +5,9 @@ arguments are inherited sockets. It adopts every orphan among its descendants, s
 all of them, and does so when it is told to, or when its starter is gone, however that ended. Then
 it removes what they left in /dev/shm and the scratch directory.
 
-Spoken on CONTROL, one JSON object a line: `begin`, `start`, `kill`, `stop`, `end` in; `seated`,
-`exited`, `usage`, `stopped`, `failed` out. CONNECT takes an address and gives back a connected
-socket, made where the members live.
+Spoken on CONTROL, one JSON object a line: `begin`, `start`, `kill`, `ports`, `stop`, `end` in;
+`seated`, `exited`, `usage`, `ports`, `stopped`, `failed` out. CONNECT takes an address and gives
+back a connected socket, made where the members live.
 """
 
 from __future__ import annotations
@@ -110,6 +110,7 @@ class Guardian:
             "start": self._start,
             "kill": self._kill,
             "stop": self._stop,
+            "ports": self._ports,
         }
         orders[message["op"]](message)
 
@@ -160,6 +161,14 @@ class Guardian:
 
     def _stop(self, message: dict[str, Any]) -> None:
         self._say({"say": "stopped", **self._end_all(message["grace_s"])})
+
+    def _ports(self, message: dict[str, Any]) -> None:
+        """Say on which ports our own programs listen; members side by side share all ports."""
+        del message
+        inodes = proctree.listeners()
+        held = (proctree.sockets(proc.pid) for proc in self._family())
+        ports = sorted({inodes[inode] for own in held for inode in own & inodes.keys()})
+        self._say({"say": "ports", "ports": ports})
 
     def _dial(self) -> None:
         try:

@@ -7,10 +7,10 @@ import platform
 from collections.abc import Mapping
 from pathlib import Path
 
+from shardwright.drive import proctree
 from shardwright.rehearse.preflight import Machine
 
 _PROC = Path("/proc")
-_LISTEN = "0A"  # st of a listening socket; source: proc_pid_net(5), net/tcp
 
 
 def observe(programs_in: Path) -> Machine:
@@ -65,25 +65,11 @@ def _executables(folder: Path) -> frozenset[str]:
 
 def _listening() -> Mapping[int, str]:
     """TCP ports that some program here listens on, and which program, where that can be seen."""
-    inodes: dict[str, int] = {}
-    for name in ("tcp", "tcp6"):
-        for line in _lines(_PROC / "net" / name)[1:]:
-            fields = line.split()
-            if fields[3] == _LISTEN:
-                inodes[fields[9]] = int(fields[1].rpartition(":")[2], 16)
+    inodes = proctree.listeners()
     owners = dict.fromkeys(inodes.values(), "a program that cannot be seen from here")
-    for process in _PROC.iterdir():
-        if not process.name.isdigit():
-            continue
-        try:
-            targets = [str(fd.readlink()) for fd in (process / "fd").iterdir()]
-            name = (process / "comm").read_text().strip()
-        except OSError:
-            continue  # ended meanwhile, or another user's
-        for target in targets:
-            inode = target.removeprefix("socket:[").removesuffix("]")
-            if inode in inodes:
-                owners[inodes[inode]] = f"{name} (process {process.name})"
+    for process in proctree.processes():
+        for inode in proctree.sockets(process.pid) & inodes.keys():
+            owners[inodes[inode]] = f"{process.name} (process {process.pid})"
     return owners
 
 

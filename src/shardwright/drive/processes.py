@@ -45,6 +45,7 @@ class LocalProcesses:
         self, *, names: tuple[str, ...], shm_bytes: tuple[int, ...], isolate: bool, directory: Path
     ) -> None:
         self._directory = directory
+        self._isolate = isolate
         self._logs: dict[tuple[int, str], _Log] = {}
         self._heard: list[dict[str, Any]] = []
         self._unread = b""
@@ -134,7 +135,9 @@ class LocalProcesses:
                 return happenings
 
     def is_listening(self, member: int, port: int) -> bool:
-        """Tell whether a port of a member accepts a connection."""
+        """Tell whether a program of this rehearsal listens on a port of a member."""
+        if not self._isolate and port not in self._ask({"op": "ports"}, "ports", 10.0)["ports"]:
+            return False
         try:
             self.connect(self._seats[member].address, port).close()
         except OSError:

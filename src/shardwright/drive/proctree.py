@@ -104,6 +104,36 @@ def shm_names(pid: int) -> frozenset[str]:
     return frozenset(found)
 
 
+def listeners() -> dict[str, int]:
+    """Inode of every listening TCP socket of this network namespace, and its port.
+
+    Source: proc_pid_net(5), net/tcp: local address, state (0A is listening), inode.
+    """
+    found = {}
+    for name in ("tcp", "tcp6"):
+        try:
+            lines = (PROC / "net" / name).read_text().splitlines()[1:]
+        except OSError:
+            continue  # no IPv6
+        for fields in (line.split() for line in lines):
+            if fields[3] == "0A":
+                found[fields[9]] = int(fields[1].rpartition(":")[2], 16)
+    return found
+
+
+def sockets(pid: int) -> frozenset[str]:
+    """Inodes of the sockets a process has open."""
+    found = set()
+    try:
+        for entry in (PROC / str(pid) / "fd").iterdir():
+            target = str(entry.readlink())
+            if target.startswith("socket:["):
+                found.add(target.removeprefix("socket:[").removesuffix("]"))
+    except OSError:
+        pass  # ended meanwhile, or another user's
+    return frozenset(found)
+
+
 def shm_size_bytes(name: str) -> int:
     """Memory that a file below /dev/shm holds, bytes; 0 if it is gone."""
     try:

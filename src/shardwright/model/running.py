@@ -90,7 +90,7 @@ class Supervisor(Protocol):
         ...
 
     def is_listening(self, member: int, port: int) -> bool:
-        """Tell whether a port of a member accepts a connection."""
+        """Tell whether a program of this rehearsal listens on a port of a member."""
         ...
 
     def kill(self, pid: int) -> None:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from shardwright.model.finding import Finding, Severity
 from shardwright.model.running import Unreachable
 from shardwright.rehearse.client import BadAnswer, Client
 from shardwright.rehearse.events import Event, Note
@@ -66,6 +67,29 @@ class _InFlight:
             self.fate = f"failed after {self.tokens} chunks: {error}"
         finally:
             self.began.set()
+
+
+def findings_of(drill: Drill, health_path: str) -> Iterator[Finding]:
+    """What a drill teaches about the deployment."""
+    if drill.noticed_s is None:
+        yield Finding(
+            code="loss-unnoticed",
+            severity=Severity.WARNING,
+            what=f"A rank was gone for {drill.limit_s:.0f} s: {health_path} kept passing and no "
+            "program ended.",
+            why="the request in flight was " + drill.in_flight,
+            remedy="probe with a completion, or watch request latency; nothing else will tell",
+        )
+    elif drill.health_failed_s is None:
+        yield Finding(
+            code="loss-unnoticed-by-health",
+            severity=Severity.WARNING,
+            what=f"{health_path} kept passing for {drill.limit_s:.0f} s after a rank was gone; "
+            f"only the end of {drill.exited} told, {drill.noticed_s:.0f} s after.",
+            why="the request in flight was " + drill.in_flight,
+            remedy="let the loss of any member restart the whole group, as this launch plan does; "
+            "a liveness probe on the leader is not enough",
+        )
 
 
 def victim_of(ranks: tuple[RankSeen, ...]) -> RankSeen:

@@ -15,7 +15,7 @@ from shardwright.model.finding import Finding, Severity
 from shardwright.model.launch import LaunchPlan
 from shardwright.model.running import Clock, Http, Leftovers, Supervisor, Unreachable
 from shardwright.rehearse.client import BadAnswer, Client
-from shardwright.rehearse.drill import Drill, kill_rank, victim_of
+from shardwright.rehearse.drill import Drill, findings_of, kill_rank, victim_of
 from shardwright.rehearse.events import Check, Event, Note, PhaseDone, Ready, Stage
 from shardwright.rehearse.proof import Prover, choose_all, score_all, tried
 from shardwright.rehearse.reference import single_process
@@ -198,6 +198,7 @@ class Session:
                 yield event
         if drill is None:
             raise AssertionError("a drill without a result")
+        self._findings += findings_of(drill, health_path)
         began = self.clock.now()
         self._removed.append(self.supervisor.stop(GRACE_S))
         yield Note(text="restarting the group, as the deployment does when a member is lost")

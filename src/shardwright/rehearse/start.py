@@ -110,9 +110,12 @@ class Starter:
     def _check(self, member: Member, process: Process, probe: Probe) -> bool:
         ports = {port.name: port.number for port in process.ports}
         address = self.watch.supervisor.seats[member.index].address
+        listens = self.watch.supervisor.is_listening
         match probe.check:
             case TcpCheck(port=port):
-                return self.watch.supervisor.is_listening(member.index, ports[port])
+                return listens(member.index, ports[port])
+            case HttpCheck(port=port) if not listens(member.index, ports[port]):
+                return False  # whatever answers there is another's
             case HttpCheck(path=path, port=port):
                 url = f"http://{address}:{ports[port]}{path}"
                 try:

@@ -178,6 +178,14 @@ def test_a_kill_from_outside_names_the_signal_and_the_likely_cause(theatre):
     assert "out of memory" in caught.value.cause
 
 
+def test_an_answer_from_another_server_does_not_count_as_ready(theatre):
+    stage = theatre(script=lambda command: ())
+    stage.supervisor.listening = lambda member, port: False
+    with pytest.raises(ShardwrightError) as caught:
+        stage.run()
+    assert caught.value.code == "not-ready-in-time"
+
+
 def test_a_start_that_hangs_is_cut_off_and_says_what_it_waited_for(theatre):
     stage = theatre(script=lambda command: ())
     stage.endpoint.is_up = lambda: False
@@ -228,6 +236,7 @@ def test_a_drill_that_nothing_notices_says_so_and_still_restarts(theatre):
     report = stage.run()
     assert report.drill.noticed_s is None
     assert "nothing noticed within 90 s" in report_text(report)
+    assert [finding.code for finding in report.findings] == ["loss-unnoticed"]
     assert report.drill.recovered_s is not None
 
 
