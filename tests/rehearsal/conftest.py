@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from shardwright.drive.proctree import processes, shm_names
+
 ROOT = Path(__file__).parents[2]
 OURS = ("hub", "member0", "member1")
 STAND_IN = Path(__file__).parent / "stand_in"
@@ -17,22 +19,24 @@ STAND_IN = Path(__file__).parent / "stand_in"
 class Leftovers:
     """What lay about before a test, and what a test left behind."""
 
-    def __init__(self, scratch):
-        self.scratch = scratch
+    def __init__(self, scratch, directory):
+        self.scratch, self.directory = scratch, directory
         self.before = self.now()
 
     def now(self):
-        processes = set()
-        for entry in Path("/proc").iterdir():
+        ours, mapped = set(), set()
+        for process in processes():
             try:
-                environment = (entry / "environ").read_bytes()
+                # a program may overwrite its environment with its title, but not where it works
+                directory = str(Path(f"/proc/{process.pid}/cwd").readlink())
             except OSError:
                 continue
-            if b"SHARDWRIGHT_TEST_MARK=1" in environment and entry.name != str(os.getpid()):
-                processes.add(entry.name)
+            if directory.startswith(str(self.directory)):
+                ours.add(f"{process.pid} {process.name}")
+            mapped |= shm_names(process.pid)
         return {
-            "processes": processes,
-            "shm": {p.name for p in Path("/dev/shm").glob("shardwright_test_*")},
+            "processes": ours,
+            "shm": {p.name for p in Path("/dev/shm").iterdir()} - mapped,
             "scratch": {p.name for p in self.scratch.iterdir()},
             "devices": {p.name for p in Path("/sys/class/net").glob("*") if p.name in OURS},
         }
@@ -58,14 +62,8 @@ def scratch():
 
 
 @pytest.fixture
-def leftovers(scratch):
-    return Leftovers(scratch)
-
-
-@pytest.fixture
-def needs_root():
-    if os.geteuid() != 0:
-        pytest.skip("network namespaces need root here")
+def leftovers(scratch, tmp_path):
+    return Leftovers(scratch, tmp_path)
 
 
 class Cli:
@@ -95,15 +93,26 @@ class Cli:
         out, err = process.communicate(timeout=timeout_s)
         return process.returncode, out, err
 
+    @staticmethod
+    def wait_for(process, words, within_s=60):
+        """Read the progress until words appear."""
+        deadline = time.monotonic() + within_s
+        seen = []
+        for line in process.stderr:
+            seen.append(line)
+            if words in line:
+                return
+            if time.monotonic() > deadline:
+                break
+        raise AssertionError(f"never said {words!r}: {''.join(seen)}")
+
 
 @pytest.fixture
 def stand_in(tmp_path, scratch):
     """The command with an engine that meets, serves and litters like a real one, in no time."""
     home = tmp_path / "engine" / "bin"
     home.mkdir(parents=True)
-    script = (
-        f'#!/bin/sh\nSHARDWRIGHT_TEST_MARK=1 exec {sys.executable} {STAND_IN / "vllm.py"} "$@"\n'
-    )
+    script = f'#!/bin/sh\nexec {sys.executable} {STAND_IN / "vllm.py"} "$@"\n'
     (home / "vllm").write_text(script)
     (home / "vllm").chmod(0o755)
     (home / "python").symlink_to(sys.executable)

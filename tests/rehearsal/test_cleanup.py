@@ -15,19 +15,6 @@ SPEC = "llama-3.1-405b.yaml"
 MODES = ("processes", "namespaces")
 
 
-def wait_for(process, words, within_s=60):
-    """Read the progress until words appear."""
-    deadline = time.monotonic() + within_s
-    seen = []
-    for line in process.stderr:
-        seen.append(line)
-        if words in line:
-            return
-        if time.monotonic() > deadline:
-            break
-    raise AssertionError(f"never said {words!r}: {''.join(seen)}")
-
-
 def spec_with(stand_in, env):
     """The example with an environment for the stand-in; the user's own is not passed on."""
     spec = stand_in.out.parent / "spec.yaml"
@@ -63,7 +50,7 @@ def test_a_rehearsal_leaves_nothing(stand_in, leftovers, nodes):
 @pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_ended_at_any_moment_it_leaves_nothing(stand_in, leftovers, nodes, moment, signal_):
     process = stand_in.start(SPEC, "--nodes", nodes)
-    wait_for(process, moment)
+    stand_in.wait_for(process, moment)
     process.send_signal(signal_)
     out, err = process.communicate(timeout=60)
     leftovers.assert_none()
@@ -74,7 +61,7 @@ def test_ended_at_any_moment_it_leaves_nothing(stand_in, leftovers, nodes, momen
 
 def test_a_second_interrupt_does_not_skip_the_clean_up(stand_in, leftovers):
     process = stand_in.start(SPEC)
-    wait_for(process, "load in")
+    stand_in.wait_for(process, "load in")
     for _ in range(3):
         process.send_signal(signal.SIGINT)
         time.sleep(0.05)
@@ -91,7 +78,7 @@ def guardian_of(pid):
 
 def test_a_killed_guardian_leaves_no_process(stand_in, leftovers):
     process = stand_in.start(SPEC)
-    wait_for(process, "load in")
+    stand_in.wait_for(process, "load in")
     os.kill(guardian_of(process.pid), signal.SIGKILL)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 3
@@ -136,7 +123,7 @@ class Impostor(http.server.BaseHTTPRequestHandler):
 
 def test_a_server_that_takes_the_port_meanwhile_is_not_taken_for_ours(stand_in, leftovers):
     process = stand_in.start(spec_with(stand_in, "STAND_IN_SLOW_S: '3'"))
-    wait_for(process, "started")
+    stand_in.wait_for(process, "started")
     with http.server.ThreadingHTTPServer(("127.0.0.1", 8000), Impostor) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         _, err = process.communicate(timeout=60)

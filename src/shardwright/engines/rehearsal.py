@@ -26,6 +26,17 @@ class FlagRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """A log line that means something for the deployment too; the finding's words are ours."""
+
+    pattern: str
+    code: str
+    what: str
+    why: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsal:
     """How an engine is rehearsed on a CPU.
 
@@ -58,3 +69,4 @@ class Rehearsal:
     role_pattern: str
     layers_pattern: str
     evidence_pattern: str
+    notices: tuple[Notice, ...] = ()

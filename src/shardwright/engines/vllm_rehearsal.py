@@ -6,7 +6,7 @@ its place and `(Worker_PP1_TP0 pid=N)` after; Ray puts `(RayWorkerWrapper pid=N,
 
 from __future__ import annotations
 
-from shardwright.engines.rehearsal import FlagRule, Rehearsal
+from shardwright.engines.rehearsal import FlagRule, Notice, Rehearsal
 from shardwright.model.process import EnvVar
 from shardwright.model.text import text
 from shardwright.model.units import MIB
@@ -65,6 +65,7 @@ VLLM_REHEARSAL = Rehearsal(
             value=text(str(64 * MIB)),
             why="the KV cache of one rank, enough for the small model",
         ),
+        EnvVar(name="RAY_DEDUP_LOGS", value=text("0"), why="every rank's own lines are read"),
         EnvVar(name="HF_HUB_OFFLINE", value=text("1"), why="everything is on this machine"),
         EnvVar(name="VLLM_NO_USAGE_STATS", value=text("1"), why="no call home"),
     ),
@@ -84,4 +85,14 @@ VLLM_REHEARSAL = Rehearsal(
     ),
     layers_pattern=r"rank (?P<rank>\d+) holds layers (?P<first>\d+)-(?P<last>\d+)",
     evidence_pattern=r"\b(?:ERROR|CRITICAL|FATAL)\b|^\w*(?:Error|Exception)\b|error: ",
+    notices=(
+        Notice(
+            pattern=r"The object store is using \S+ instead of /dev/shm",
+            code="ray-store-on-disk",
+            what="Ray moved its object store from /dev/shm to disk.",
+            why="it wants 30 % of the memory it sees, and /dev/shm has less; vLLM passes little "
+            "through the store, so this is slow for large inputs only",
+            remedy="give `ray start` --object-store-memory within /dev/shm, or a larger /dev/shm",
+        ),
+    ),
 )

@@ -6,14 +6,15 @@ who ends it whatever happens.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+import re
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from shardwright.engines.rehearsal import Rehearsal
 from shardwright.model.errors import ShardwrightError
 from shardwright.model.finding import Finding, Severity
 from shardwright.model.launch import LaunchPlan
-from shardwright.model.running import Clock, Http, Leftovers, Supervisor, Unreachable
+from shardwright.model.running import Clock, Http, Leftovers, Line, Supervisor, Unreachable
 from shardwright.rehearse.client import BadAnswer, Client
 from shardwright.rehearse.drill import Drill, findings_of, kill_rank, victim_of
 from shardwright.rehearse.events import Check, Event, Note, PhaseDone, Ready, Stage
@@ -90,6 +91,7 @@ class Session:
             self._still_alive(watch)
         chosen = yield from self._choose()
         ranks = self._identify(watch)
+        self._findings += noticed(watch.lines, self.job.rules)
         drill = (yield from self._drill(watch)) if self.job.with_drill else None
         usage = self._usage(watch)
         yield from self._stop()
@@ -269,6 +271,22 @@ class Session:
 def _chats(client: Client) -> str:
     made = client.chat("Are you back?", 4)["usage"]["completion_tokens"]
     return f"{made} tokens"
+
+
+def noticed(lines: Iterable[Line], rules: Rehearsal) -> tuple[Finding, ...]:
+    """Findings for the engine's own remarks that matter to the deployment, each once."""
+    texts = [line.text for line in lines]
+    return tuple(
+        Finding(
+            code=notice.code,
+            severity=Severity.NOTE,
+            what=notice.what,
+            why=notice.why,
+            remedy=notice.remedy,
+        )
+        for notice in rules.notices
+        if any(re.search(notice.pattern, text) for text in texts)
+    )
 
 
 def _no_victim() -> Finding:

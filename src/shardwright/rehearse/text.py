@@ -86,7 +86,9 @@ def _drill(report: Report) -> Iterator[str]:
 def _closing(report: Report) -> Iterator[str]:
     for finding in report.findings:
         yield ""
-        yield f"{finding.severity.value}: {finding.code}: {finding.what} {finding.remedy}".rstrip()
+        yield f"{finding.severity.value}: {finding.code}"
+        yield f"  {finding.what}"
+        yield from (f"  {line}" for line in (finding.why, finding.remedy) if line)
     yield ""
     yield "proved"
     yield from (f"  {line}" for line in report.proved)
