@@ -26,6 +26,10 @@ test: check  ## everything above, servers on loopback, then the real engine on t
 	@$(PY) -m pytest tests/integration
 	@if [ -d tests/rehearsal ]; then $(PY) -m pytest tests/rehearsal; fi
 
+SPEC ?= examples/llama-3.1-405b.yaml
+rehearse: $(STAMP)  ## run a spec here with the real engine on the CPU; SPEC=file, ARGS=options
+	@.venv/bin/shardwright rehearse $(SPEC) $(ARGS)
+
 testbed:  ## bring up a real Kubernetes of two nodes on this machine (root, Debian, Go)
 	@python3 -m testbed up
 

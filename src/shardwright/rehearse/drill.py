@@ -85,7 +85,7 @@ def findings_of(drill: Drill, health_path: str) -> Iterator[Finding]:
             code="loss-unnoticed-by-health",
             severity=Severity.WARNING,
             what=f"{health_path} kept passing for {drill.limit_s:.0f} s after a rank was gone; "
-            f"only the end of {drill.exited} told, {drill.noticed_s:.0f} s after.",
+            f"only the end of a program told: {drill.exited}, {drill.noticed_s:.0f} s after.",
             why="the request in flight was " + drill.in_flight,
             remedy="let the loss of any member restart the whole group, as this launch plan does; "
             "a liveness probe on the leader is not enough",

@@ -76,7 +76,7 @@ def _drill(report: Report) -> Iterator[str]:
     if drill.health_failed_s is not None:
         yield f"  health check failed after {drill.health_failed_s:.1f} s"
     if drill.exited_s is not None:
-        yield f"  {drill.exited} ended after {drill.exited_s:.1f} s"
+        yield f"  {drill.exited}, ended after {drill.exited_s:.1f} s"
     if drill.recovered_s is not None:
         yield f"  the restarted group answered {drill.recovered_s:.0f} s after its restart began"
     else:
