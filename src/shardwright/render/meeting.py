@@ -91,14 +91,15 @@ def _mpirun(plan: LaunchPlan, mpi: Mpi, symbols: Symbols) -> Step:
     the other members.
     """
     names = {var.name for m in plan.group.members for p in m.processes for var in p.env}
-    exported = [f"-x {name}" for name in sorted({*names, "PATH", "LD_LIBRARY_PATH"})]
+    # not -x, which holds for the first of several commands only
+    exported = ";".join(sorted({*names, "PATH", "LD_LIBRARY_PATH"}))
     root = ["--allow-run-as-root"] if plan.group.members[0].run_as_user is None else []
     words = [
         "`command -v mpirun`",
         *root,
         *_over_ssh(plan, mpi, symbols),
         "--bind-to none --tag-output",
-        *exported,
+        f"--mca mca_base_env_list {shlex.quote(exported)}",
     ]
     contexts = " : \\\n  ".join(_contexts(plan, symbols))
     return Step(command=f"{' '.join(words)} \\\n  {contexts}", stays=True)
@@ -123,6 +124,8 @@ def _over_ssh(plan: LaunchPlan, mpi: Mpi, symbols: Symbols) -> tuple[str, ...]:
     return (
         f"--host {','.join(hosts)}",
         f"--mca plm_rsh_agent {mpi.agent} --mca plm_rsh_args {shlex.quote(ssh_args)}",
+        # Open MPI 4 cuts host names at the first dot, and a pod's short name does not resolve
+        "--mca orte_keep_fqdn_hostnames 1",
     )
 
 
