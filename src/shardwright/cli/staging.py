@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shardwright.drive.cache import cache_directory
-from shardwright.drive.checkpoint import write_checkpoint
+from shardwright.drive.checkpoint import fingerprint, write_checkpoint
 from shardwright.drive.environment import ensure
 from shardwright.drive.machine import observe
 from shardwright.engines import find_engine
@@ -18,6 +17,7 @@ from shardwright.launch.build import build_launch_plan
 from shardwright.model.process import EnvVar, Process
 from shardwright.model.text import text
 from shardwright.plan.plan import make_plan
+from shardwright.rehearse.coverage import refuse
 from shardwright.rehearse.preflight import Needs, obstacles
 from shardwright.rehearse.rendezvous import with_rendezvous
 from shardwright.rehearse.scene import Scene, refuse_unrehearsed, rehearsed_layout
@@ -50,7 +50,9 @@ def stage(
     deployed = build_launch_plan(request, resolved.shape, plan)
     rules = refuse_unrehearsed(deployed, plan.layout, engine.rehearsal)
     layout = rehearsed_layout(plan.layout, ranks)
-    small = shrink(_published(request, folder), plan.layout, layout, engine.split_layers)
+    published = _published(request, folder)
+    refuse(engine.name, published)
+    small = shrink(published, plan.layout, layout, engine.split_layers)
     folder_of_small = _checkpoint(small)
     installed = ensure(engine.name, progress.say)
     home, version = installed.programs, installed.version
@@ -108,8 +110,7 @@ def _published(request: Request, folder: Path) -> Mapping[str, Any]:
 
 def _checkpoint(small: SmallModel) -> Path:
     """Write the small model below the user's cache; the same model is written once."""
-    digest = hashlib.sha256(json.dumps(small.config, sort_keys=True).encode()).hexdigest()[:12]
-    folder = cache_directory() / "models" / digest
+    folder = cache_directory() / "models" / fingerprint(small)
     write_checkpoint(small, folder)
     return folder
 

@@ -6,6 +6,8 @@ on the model and the seed only.
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import json
 import shutil
 import struct
@@ -14,11 +16,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from shardwright.rehearse import tokenizer
+from shardwright.rehearse import tokenizer, weights
 from shardwright.rehearse.shrink import SmallModel
 from shardwright.rehearse.weights import tensors, values
 
+_RECIPE = (tokenizer, weights)
+"""Modules that decide the bytes beside the config."""
+
 FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors")
+
+
+def fingerprint(model: SmallModel, seed: int = 0) -> str:
+    """Name a model by what its bytes come from: config, seed and the code that fills it."""
+    digest = hashlib.sha256(json.dumps([dict(model.config), seed], sort_keys=True).encode())
+    for module in _RECIPE:
+        digest.update(inspect.getsource(module).encode())
+    return digest.hexdigest()[:12]
 
 
 def write_checkpoint(model: SmallModel, folder: Path, seed: int = 0) -> int:

@@ -21,6 +21,17 @@ MIN_LAYERS_PER_STAGE = 2
 """So that a layer hands its residual to another one inside a stage, and over the cut as well."""
 
 
+TEXT_ALONE = {
+    "Gemma3ForConditionalGeneration": ("Gemma3ForCausalLM", "gemma3_text"),
+    "Llama4ForConditionalGeneration": ("Llama4ForCausalLM", "llama4_text"),
+    "Mistral3ForConditionalGeneration": ("MistralForCausalLM", "mistral"),
+    "KimiK25ForConditionalGeneration": ("DeepseekV3ForCausalLM", "deepseek_v3"),
+    "Qwen3VLForConditionalGeneration": ("Qwen3ForCausalLM", "qwen3"),
+    "Qwen3VLMoeForConditionalGeneration": ("Qwen3MoeForCausalLM", "qwen3_moe"),
+}
+"""Models with a vision tower whose language model vLLM also serves alone: class and model_type."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Narrowed:
     """One field of config.json that differs from the published file."""
@@ -57,7 +68,7 @@ def shrink(
     widths = Widths.of(published, planned.tensor_parallel, rehearsed.tensor_parallel)
     num_layers = fewest_layers(published, planned, rehearsed)
     small = narrow(text, published, widths, num_layers)
-    small |= _fixed(text)
+    small |= _fixed(text, config)
     narrowed = tuple(
         Narrowed(field=name, published=text.get(name), small=small.get(name), why=_why(name))
         for name in sorted(text.keys() | small.keys())
@@ -94,11 +105,15 @@ def _text_part(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return config
 
 
-def _fixed(text: Mapping[str, Any]) -> dict[str, Any]:
+def _fixed(text: Mapping[str, Any], whole: Mapping[str, Any]) -> dict[str, Any]:
     """Fields that follow from being small, random and unquantized."""
     ids = {name: value for name, value in tokenizer.IDS.items() if name in text}
     out: dict[str, Any] = {**ids, "eos_token_id": tokenizer.IDS["eos_token_id"]}
     out["torch_dtype"] = "bfloat16"
+    architecture = next(iter(whole.get("architectures") or ()), None)
+    if architecture in TEXT_ALONE:
+        name, model_type = TEXT_ALONE[architecture]
+        out |= {"architectures": [name], "model_type": model_type}
     for gone in ("quantization_config", "compression_config"):
         if gone in text:
             out[gone] = None
@@ -112,6 +127,7 @@ def _why(field: str) -> str:
 _WHY = {
     "quantization_config": "random weights are stored in bfloat16; the CPU engine has no kernel "
     "for most quantized formats",
+    "architectures": "the language model alone; its vision tower is not rehearsed",
     "torch_dtype": "random weights are stored in bfloat16",
     "dtype": "random weights are stored in bfloat16",
     "num_hidden_layers": "the fewest layers that hold every kind and split over the stages alike",

@@ -91,7 +91,6 @@ def readable_ids() -> list[int]:
 def files(max_length: int) -> dict[str, dict[str, Any]]:
     """tokenizer.json and tokenizer_config.json, as values."""
     vocab = vocabulary()
-    plain = {t: i for t, i in vocab.items() if t not in SPECIAL}
     byte_level = {"type": "ByteLevel", "trim_offsets": True, "use_regex": True}
     tokenizer = {
         "version": "1.0",
@@ -111,7 +110,7 @@ def files(max_length: int) -> dict[str, dict[str, Any]]:
             "fuse_unk": False,
             "byte_fallback": False,
             "ignore_merges": False,
-            "vocab": plain,
+            "vocab": vocab,  # special tokens too: the library numbers unknown ones by itself
             "merges": [list(pair) for pair in merges()],
         },
     }

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from shardwright.model.shape import ModelShape, Tensor
 from shardwright.rehearse import tokenizer
+from shardwright.rehearse.names import Piece, own_shape, pieces
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +25,9 @@ LOGIT_SPREAD = 4.0
 ROUTER_SPREAD = 8.0
 """Standard deviation of router logits: with one or two experts far ahead of the others, swapping
 the last chosen expert for the next one (rounding differs with TP) hardly moves the answer."""
+TIED_SPREAD = 0.05
+"""Standard deviation of an embedding that is the head too: small beside what the layers add, or
+the best next token is the last one again. The final norm makes up for it."""
 QUIET = 0.25
 """Factor on the head's rows of tokens that are not plain text, so that answers can be read."""
 
@@ -37,7 +41,9 @@ class Fill(Enum):
     LINEAR = "linear"
     EMBEDDING = "embedding"
     HEAD = "head"
+    TIED = "tied"
     NORM = "norm"
+    TIED_NORM = "tied-norm"
     SMALL = "small"
     ROUTER = "router"
     SELECTION = "selection"
@@ -46,10 +52,11 @@ class Fill(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """One tensor of the file. shape: rows, cols; a vector has rows only."""
+    """One tensor of the file. fan_in: inputs that each of its outputs sums over."""
 
     name: str
     shape: tuple[int, ...]
+    fan_in: int
     fill: Fill
 
     @property
@@ -64,43 +71,20 @@ class Stored:
 def tensors(model: ModelShape) -> Iterator[Stored]:
     """List the stored tensors in file order: embedding, layers, final norm and head."""
     for tensor in model.first:
-        yield _stored(tensor, tensor.name, model)
+        yield _stored(tensor, (tensor.name, own_shape(tensor), tensor.cols), model)
     for index, layer in enumerate(model.layers):
         for tensor in layer.tensors:
-            for name in _published(tensor, model):
-                yield _stored(tensor, f"model.layers.{index}.{name}", model)
+            for name, shape, fan_in in pieces(tensor, model.model_type):
+                yield _stored(tensor, (f"model.layers.{index}.{name}", shape, fan_in), model)
     for tensor in model.last:
-        yield _stored(tensor, tensor.name, model)
+        yield _stored(tensor, (tensor.name, own_shape(tensor), tensor.cols), model)
 
 
-def _published(tensor: Tensor, model: ModelShape) -> Iterator[str]:
-    """Names of a layer's tensor inside its layer, one for each copy."""
-    if not tensor.is_routed:
-        yield tensor.name
-        return
-    block, _, projection = tensor.name.partition(".experts.")
-    if model.model_type in _NUMBERED:
-        name, dot, rest = projection.partition(".")
-        projection = _NUMBERED_NAMES[name] + dot + rest
-    for expert in range(tensor.copies):
-        yield f"{block}.experts.{expert}.{projection}"
-
-
-_NUMBERED = frozenset({"mixtral", "phimoe", "minimax_m2"})
-_NUMBERED_NAMES = {"gate_proj": "w1", "down_proj": "w2", "up_proj": "w3"}
-
-
-def _stored(tensor: Tensor, name: str, model: ModelShape) -> Stored:
-    shape = (
-        (tensor.rows,)
-        if tensor.cols == 1 and not tensor.is_linear
-        else (
-            tensor.rows,
-            tensor.cols,
-        )
-    )
-    full = name if name.endswith(_BARE) else f"{name}.weight"
-    return Stored(name=full, shape=shape, fill=_fill(tensor, name, model))
+def _stored(tensor: Tensor, piece: Piece, model: ModelShape) -> Stored:
+    name, shape, fan_in = piece
+    bare = name.endswith(_BARE) or len(shape) == 3
+    full = name if bare else f"{name}.weight"
+    return Stored(name=full, shape=shape, fan_in=fan_in, fill=_fill(tensor, name, model))
 
 
 def _fill(tensor: Tensor, name: str, model: ModelShape) -> Fill:
@@ -111,7 +95,9 @@ def _fill(tensor: Tensor, name: str, model: ModelShape) -> Fill:
     if name.endswith(_BARE):
         return Fill.SMALL
     if name.endswith("embed_tokens"):
-        return Fill.HEAD if model.tie_word_embeddings else Fill.EMBEDDING
+        return Fill.TIED if model.tie_word_embeddings else Fill.EMBEDDING
+    if model.tie_word_embeddings and name in ("model.norm", "model.final_layernorm"):
+        return Fill.TIED_NORM
     if name == "lm_head":
         return Fill.HEAD
     return Fill.LINEAR if tensor.is_linear else Fill.NORM
@@ -129,18 +115,22 @@ def values(stored: Stored, seed: int) -> NDArray[np.uint16]:
     words = bits.random_raw((count + 1) // 2).view(np.uint32)[:count]
     unit = words.astype(np.float32) * np.float32(2.0**-31) - np.float32(1)
     spread = {
-        Fill.LINEAR: stored.shape[-1] ** -0.5,
+        Fill.LINEAR: stored.fan_in**-0.5,
         Fill.EMBEDDING: 1.0,
-        Fill.HEAD: LOGIT_SPREAD * stored.shape[-1] ** -0.5,
+        Fill.HEAD: LOGIT_SPREAD * stored.fan_in**-0.5,
+        Fill.TIED: TIED_SPREAD,
         Fill.NORM: 0.1,
+        Fill.TIED_NORM: 0.1,
         Fill.SMALL: 0.02,
-        Fill.ROUTER: ROUTER_SPREAD * stored.shape[-1] ** -0.5,
+        Fill.ROUTER: ROUTER_SPREAD * stored.fan_in**-0.5,
         Fill.SELECTION: 2.0,
     }[stored.fill]
     filled = unit * np.float32(spread * 3**0.5)
     if stored.fill is Fill.NORM:
         filled += np.float32(1)
-    if stored.fill is Fill.HEAD:
+    if stored.fill is Fill.TIED_NORM:
+        filled += np.float32(LOGIT_SPREAD / (TIED_SPREAD * stored.shape[0] ** 0.5))
+    if stored.fill in (Fill.HEAD, Fill.TIED):
         filled = filled.reshape(stored.shape)
         loud = np.full(stored.shape[0], QUIET, dtype=np.float32)
         loud[tokenizer.readable_ids()] = 1

@@ -74,16 +74,18 @@ def narrow(
 ) -> dict[str, Any]:
     """Return the config with every width, count and per-layer list made small."""
     small = dict(text)
-    has_head_dim = text.get("head_dim") is not None or published.is_mla
-    hidden = HIDDEN if has_head_dim else widths.heads * HEAD_DIM
+    heads_wide = published.num_attention_heads * published.head_dim
+    has_head_dim = text.get("head_dim") is not None or heads_wide != published.hidden_size
+    if has_head_dim and not published.is_mla:
+        small["head_dim"] = HEAD_DIM
+    hidden = HIDDEN if has_head_dim or published.is_mla else widths.heads * HEAD_DIM
     _set(small, _LAYERS, num_layers)
     _set(small, _HEADS, widths.heads)
     _set(small, _KV_HEADS, widths.kv_heads)
     _set(small, _HIDDEN, hidden)
-    _set(small, ("head_dim",), HEAD_DIM)
     _set(small, _INNER, INNER_PER_RANK * widths.tensor_parallel)
     _set(small, _EXPERT_INNER, EXPERT_INNER_PER_RANK * widths.tensor_parallel)
-    _set(small, ("vocab_size",), VOCABULARY + published.vocab_size % VOCABULARY_PADDING)
+    small["vocab_size"] = VOCABULARY + published.vocab_size % VOCABULARY_PADDING
     _set(small, ("sliding_window",), WINDOW)
     _set(small, ("q_lora_rank",), Q_LORA_RANK)
     _set(small, _NO_MTP, 0)

@@ -28,9 +28,20 @@ def test_each_expert_is_stored_by_its_number():
     assert "model.layers.0.block_sparse_moe.experts.7.w2.weight" in mixtral
 
 
+def test_gpt_oss_stacks_its_experts_inputs_first():
+    # as openai/gpt-oss checkpoints in bfloat16 have them: (experts, inputs, 2 x inner)
+    one = Layout(tensor_parallel=2, pipeline_parallel=2)
+    small = shrink(models.load("openai/gpt-oss-20b").config, one, one, split_layers)
+    shapes = {t.name: t.shape for t in tensors(small.shape)}
+    assert shapes["model.layers.0.mlp.experts.gate_up_proj"] == (8, 256, 512)
+    assert shapes["model.layers.0.mlp.experts.gate_up_proj_bias"] == (8, 512)
+    assert shapes["model.layers.0.mlp.experts.down_proj"] == (8, 256, 256)
+    assert not [name for name in shapes if ".up_proj" in name]
+
+
 def test_values_depend_on_the_seed_and_the_name_only():
-    stored = Stored(name="a.weight", shape=(64, 64), fill=Fill.LINEAR)
-    other = Stored(name="b.weight", shape=(64, 64), fill=Fill.LINEAR)
+    stored = Stored(name="a.weight", shape=(64, 64), fan_in=64, fill=Fill.LINEAR)
+    other = Stored(name="b.weight", shape=(64, 64), fan_in=64, fill=Fill.LINEAR)
     assert np.array_equal(values(stored, 0), values(stored, 0))
     assert not np.array_equal(values(stored, 0), values(stored, 1))
     assert not np.array_equal(values(stored, 0), values(other, 0))
@@ -39,13 +50,13 @@ def test_values_depend_on_the_seed_and_the_name_only():
 def test_the_same_bytes_everywhere():
     # numpy keeps the words of a bit generator for ever (NEP 19); the first two of this seed are
     # 0x2bdd2df4, 0x9707498b: 1 + 0.1732 x (word / 2^31 - 1) = 0.88614, 1.03117
-    stored = Stored(name="x.weight", shape=(4,), fill=Fill.NORM)
+    stored = Stored(name="x.weight", shape=(4,), fan_in=1, fill=Fill.NORM)
     words = [hex(w) for w in values(stored, 0)]
     assert words[:2] == ["0x3f63", "0x3f84"]  # 0.88672 and 1.03125, the nearest bfloat16
 
 
 def test_a_linear_layer_keeps_the_size_of_what_passes_through():
-    stored = Stored(name="w", shape=(256, 256), fill=Fill.LINEAR)
+    stored = Stored(name="w", shape=(256, 256), fan_in=256, fill=Fill.LINEAR)
     as_float = (values(stored, 0).astype(np.uint32) << 16).view(np.float32)
     # variance 1/256 for a fan-in of 256
     assert abs(float(as_float.std()) * 16 - 1) < 0.02
