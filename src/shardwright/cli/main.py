@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "Write a commented first spec."),
     "plan": ("plan", "Decide the layout, and say why."),
     "doctor": ("doctor", "Name the cause of a failure, from logs, events and manifests."),
+    "bundle": ("bundle", "Pack the evidence of a failure to pass on, secrets taken out."),
     "explain": ("explain", "Print the page of one of the doctor's causes."),
     "sizing": ("sizing", "Print how many GPUs common models need."),
     "predict": ("predict", "Predict a table of points."),

@@ -77,7 +77,11 @@ def command(
     resolved = resolve(spec)
     scene = stage(resolved, spec.parent, _ranks(ranks), nodes, progress)
     directory = out / scene.deployed.name / time.strftime("%Y%m%d-%H%M%S")
-    report = perform(scene, directory, progress, (timeout, compare, drill))
+    try:
+        report = perform(scene, directory, progress, (timeout, compare, drill))
+    except ShardwrightError:
+        _ask_doctor(directory)
+        raise
     _write(report, draw(resolved, scene.deployed, "mermaid"), directory)
     if output == "json":
         body = plain(report) | {"passed": report.passed, "directory": str(directory)}
@@ -85,7 +89,19 @@ def command(
     else:
         click.echo(report_text(report), nl=False)
         click.echo(f"report: {directory / 'report.md'}", err=True)
+    if not report.passed:
+        _ask_doctor(directory)
     return ExitCode.DONE if report.passed else ExitCode.VERDICT_NO
+
+
+def _ask_doctor(directory: Path) -> None:
+    """Say what the members' logs show, when there is something known in them."""
+    from shardwright.diagnose.doctor import as_text, examine
+    from shardwright.drive.evidence_files import evidence_documents
+
+    found = examine(evidence_documents(str(directory)))
+    if not found.unknown:
+        click.echo(as_text(found), err=True)
 
 
 def perform(

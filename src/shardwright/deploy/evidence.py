@@ -1,6 +1,7 @@
 """What the doctor needs when a deployment does not become ready: pods, events, logs; and its word.
 
-Called by the rollout at the moment of failure, before anything is rolled back.
+Called by the rollout at the moment of failure, before anything is rolled back, and by `doctor NAME`
+and `bundle NAME` at any time.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
+from shardwright.deploy.inventory import INSTANCE
 from shardwright.diagnose.doctor import Report, examine
 from shardwright.diagnose.evidence import Document
 from shardwright.model.cluster import Cluster, Object, reference
@@ -33,6 +35,19 @@ def collect(cluster: Cluster, pods: Iterable[Object], namespace: str) -> dict[st
     events = [e for e in _events(cluster, namespace) if e["involvedObject"].get("name") in names]
     if events:
         found["events.txt"] = "".join(_event_line(each) for each in events)
+    return found
+
+
+def evidence_of(cluster: Cluster, name: str, namespace: str) -> dict[str, str]:
+    """Collect what there is of a deployed endpoint: its pods, logs, events, claims and Services."""
+    labels = {INSTANCE: name}
+    pods = cluster.list("v1", "Pod", namespace=namespace, labels=labels)
+    found = collect(cluster, pods, namespace)
+    for kind, file in (("PersistentVolumeClaim", "claims.json"), ("Service", "services.json")):
+        objects = cluster.list("v1", kind, namespace=namespace, labels=labels)
+        if objects:
+            shown = [{**each, "metadata": _short(each["metadata"])} for each in objects]
+            found[file] = json.dumps(shown, indent=1, sort_keys=True) + "\n"
     return found
 
 

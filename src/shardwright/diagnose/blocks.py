@@ -24,6 +24,7 @@ _BY_LABEL: Final[tuple[tuple[str, Source], ...]] = (
     (r"describe|event|kubectl|\bget\b", Source.CLUSTER),
 )  # fmt: skip
 _BY_CONTENT: Final[tuple[tuple[str, Source], ...]] = (
+    (r'"containerStatuses":|"podIP":|"involvedObject":', Source.CLUSTER),
     ((r"(?m)^ *Type +Reason +Age|^(NAME|NAMESPACE|LAST SEEN) .*(STATUS|READY|REASON|TYPE)"
      r"|^Name: +\S+\nNamespace: "), Source.CLUSTER),
     (r"(?m)^apiVersion: \S+|^ *kind: [A-Z]", Source.MANIFEST),

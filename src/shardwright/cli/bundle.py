@@ -1,0 +1,94 @@
+"""`shardwright bundle`: the evidence of a failure in one file, without its secrets."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from shardwright.cli.cluster import cluster_options, namespace_option
+from shardwright.cli.options import output_option, print_json
+from shardwright.model.errors import ExitCode, usage_error
+
+if TYPE_CHECKING:
+    from shardwright.diagnose.evidence import Document
+
+MAX_FILE_BYTES = 20 << 20
+"""Bytes kept of one file: its first and last half of that."""
+
+
+@click.command(name="bundle")
+@click.argument("name", required=False)
+@click.option(
+    "--evidence",
+    "paths",
+    multiple=True,
+    metavar="DIR|FILE|-",
+    help="Files to pack besides; - is stdin.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The archive; default: NAME-bundle.tar.gz.",
+)
+@namespace_option
+@cluster_options
+@output_option
+def command(
+    name: str | None, paths: tuple[str, ...], out: Path | None, namespace: str | None,
+    kubeconfig: Path | None, context: str | None, output: str,
+) -> int:  # fmt: skip
+    """Pack logs, events and objects of NAME, or files, with the doctor's findings, to pass on.
+
+    Tokens, passwords, keys and the data of Secrets are replaced by [redacted]. Look into it before
+    you pass it on: no rule knows every secret.
+    """
+    import json
+
+    from shardwright.cli.doctor import deployed, documents
+    from shardwright.diagnose.doctor import as_json, examine
+    from shardwright.diagnose.evidence import Document as Text
+    from shardwright.diagnose.redaction import redact
+    from shardwright.drive.evidence_files import pack
+
+    evidence = [document for path in paths for document in documents(path)]
+    if name is not None:
+        evidence += deployed(name, namespace, kubeconfig, context)
+    if not evidence:
+        raise usage_error(
+            "no-evidence", "there is nothing to pack",
+            remedy="name a deployed endpoint, or pass --evidence DIR|FILE|-",
+        )  # fmt: skip
+    files: dict[str, str] = {}
+    hidden: Counter[str] = Counter()
+    for document in evidence:
+        text, found = redact(_shortened(document))
+        files[document.name] = text
+        hidden += found
+    report = examine([Text(name=n, chunks=[files[n].encode()]) for n in sorted(files)])
+    files["findings.json"] = json.dumps(as_json(report), indent=2, sort_keys=True) + "\n"
+    target = out or Path(f"{name or 'evidence'}-bundle.tar.gz")
+    size = pack(files, target)
+    if output == "json":
+        print_json({"file": str(target), "bytes": size, "files": sorted(files), "redacted": hidden})
+    else:
+        click.echo(f"{target}: {len(files)} files, {size} bytes")
+        for kind in sorted(hidden):
+            click.echo(f"  {hidden[kind]} redacted: {kind}")
+    return ExitCode.DONE
+
+
+def _shortened(document: Document) -> str:
+    head, tail = bytearray(), bytearray()
+    half = MAX_FILE_BYTES // 2
+    dropped = 0
+    for chunk in document.chunks:
+        room = max(0, half - len(head))
+        head += chunk[:room]
+        tail += chunk[room:]
+        dropped += max(0, len(tail) - half)
+        del tail[: max(0, len(tail) - half)]
+    between = f"\n... {dropped} bytes left out ...\n".encode() if dropped else b""
+    return (bytes(head) + between + bytes(tail)).decode("utf-8", "replace")

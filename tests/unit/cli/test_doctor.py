@@ -1,0 +1,66 @@
+"""The doctor's commands over files: what they print and how they end."""
+
+import json
+import tarfile
+
+import pytest
+from click.testing import CliRunner
+
+from shardwright.cli import bundle, doctor, explain
+from shardwright.model.errors import ShardwrightError
+
+OOM = "torch.OutOfMemoryError: CUDA out of memory. HF_TOKEN=hf_aBcDeFgHiJkLmNoPqRsT\n"
+
+
+def run(command, *arguments, **options):
+    return CliRunner().invoke(command, list(arguments), standalone_mode=False, **options)
+
+
+def test_file_folder_and_stdin_say_the_same(tmp_path):
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "rank0.log").write_text(OOM)
+    answers = [
+        run(doctor.command, "--evidence", str(tmp_path / "logs" / "rank0.log"), "-o", "json"),
+        run(doctor.command, "--evidence", str(tmp_path / "logs"), "-o", "json"),
+        run(doctor.command, "--evidence", "-", "-o", "json", input=OOM),
+    ]
+    assert [json.loads(a.stdout)["findings"][0]["code"] for a in answers] == ["gpu-oom"] * 3
+    assert [a.return_value for a in answers] == [0, 0, 0]
+
+
+def test_unknown_is_inconclusive(tmp_path):
+    answer = run(doctor.command, "--evidence", "-", input="all fine\n")
+    assert answer.return_value == 4
+    assert answer.stdout.startswith("No known cause found")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--evidence", "/nonexistent"]])
+def test_nothing_to_examine_is_a_usage_error(arguments):
+    answer = run(doctor.command, *arguments)
+    assert isinstance(answer.exception, ShardwrightError)
+    assert answer.exception.exit_code == 2
+
+
+def test_bundle_holds_findings_and_no_token(tmp_path):
+    (tmp_path / "rank0.log").write_text(OOM)
+    target = tmp_path / "out.tar.gz"
+    answer = run(bundle.command, "--evidence", str(tmp_path / "rank0.log"), "--out", str(target))
+    assert "1 redacted: Hugging Face token" in answer.stdout
+    with tarfile.open(target) as archive:
+        files = {m.name: archive.extractfile(m).read().decode() for m in archive}
+    assert set(files) == {"rank0.log", "findings.json"}
+    assert "hf_aBc" not in files["rank0.log"] + files["findings.json"]
+    assert json.loads(files["findings.json"])["findings"][0]["code"] == "gpu-oom"
+
+
+def test_bundle_is_reproducible(tmp_path):
+    (tmp_path / "a.log").write_text(OOM)
+    for name in ("1", "2"):
+        run(bundle.command, "--evidence", str(tmp_path / "a.log"), "--out", str(tmp_path / name))
+    assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
+
+
+def test_explain_prints_the_page_and_refuses_unknown_codes():
+    assert "## gpu-oom" in run(explain.command, "gpu-oom").stdout
+    assert "shm-too-small" in run(explain.command).stdout
+    assert run(explain.command, "no-such").exception.code == "unknown-cause"
