@@ -110,7 +110,8 @@ def robust(r: np.ndarray, scale: float) -> np.ndarray:
 class Fit:
     """Coefficients as a vector of logarithms, with their priors."""
 
-    def __init__(self, priors: dict, weight: float = PRIOR_WEIGHT) -> None:
+    def __init__(self, priors: dict, weight: float = PRIOR_WEIGHT, limit: int = 30) -> None:
+        self.limit = limit
         self.names = list(priors["coefficients"])
         entries = priors["coefficients"].values()
         self.mean = np.log([e["value"] for e in entries])
@@ -124,7 +125,7 @@ class Fit:
 
     def run(self, data: list[Row], iterations: int) -> np.ndarray:
         """Fit the rows, starting from the priors."""
-        data = thinned(data)
+        data = thinned(data, self.limit)
         sizes = Counter((r.model, r.point.dtype, r.pair, r.kind) for r in data)
         counts = np.array([sizes[r.model, r.point.dtype, r.pair, r.kind] for r in data])
         weights = np.sqrt(np.minimum(1, ROWS_PER_GROUP / counts))
@@ -171,16 +172,16 @@ class Fit:
         return x
 
 
-def thinned(data: list[Row]) -> list[Row]:
-    """Keep at most about twice ROWS_PER_GROUP rows of a group, evenly spread: the rest weigh little
-    and cost as much.
+def thinned(data: list[Row], limit: int) -> list[Row]:
+    """Keep at most `limit` rows of a group, evenly spread: the rest weigh little and cost as
+    much.
     """
     groups: dict[tuple, list[Row]] = {}
     for row in data:
         groups.setdefault((row.model, row.point.dtype, row.pair, row.kind), []).append(row)
     kept = []
     for group in groups.values():
-        every = max(1.0, len(group) / (2 * ROWS_PER_GROUP))
+        every = max(1.0, len(group) / limit)
         kept += [group[int(i * every)] for i in range(int(len(group) / every))]
     return kept
 
@@ -225,16 +226,40 @@ GROUPINGS = {
 }
 
 
+def write_page(data: list[Row]) -> None:
+    """Write docs/accuracy.md from the predictions of held-out groups that are on file."""
+    sections = []
+    for name, (title, key) in GROUPINGS.items():
+        path = ROOT / "calibration" / "held-out" / f"{name}.csv"
+        if not path.exists():
+            continue
+        with path.open(newline="") as file:
+            found = {raw["id"]: raw for raw in csv.DictReader(file)}
+        ttft = np.array([float(found[r.point.id]["ttft_ms"]) / 1e3 for r in data])
+        tpot = np.array([float(found[r.point.id]["tpot_ms"]) / 1e3 for r in data])
+        sections.append((name, title, key, data, ttft, tpot))
+    accuracy_tables.write(ROOT / "docs" / "accuracy.md", sections)
+
+
 def main() -> None:
     """Fit, or cross-validate."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cross-validate", nargs="*", choices=list(GROUPINGS), default=None)
     parser.add_argument("--iterations", type=int, default=8)
     parser.add_argument("--prior-weight", type=float, default=PRIOR_WEIGHT)
+    parser.add_argument("--limit", type=int, default=30, help="rows of a group used in a fit")
     parser.add_argument("--dry-run", action="store_true", help="write nothing")
+    parser.add_argument("--page", action="store_true", help="only write docs/accuracy.md anew")
     args = parser.parse_args()
     data = rows()
-    fit = Fit(json.loads((ROOT / "calibration" / "priors.json").read_text()), args.prior_weight)
+    if args.page:
+        write_page(data)
+        return
+    fit = Fit(
+        json.loads((ROOT / "calibration" / "priors.json").read_text()),
+        args.prior_weight,
+        args.limit,
+    )
     if args.cross_validate is None:
         x = fit.run(data, args.iterations)
         ttft, tpot = predict(data, fit.coefficients(x))
@@ -242,9 +267,8 @@ def main() -> None:
         if not args.dry_run:
             write_calibration(fit, x, data)
         return
-    sections = []
     for name in args.cross_validate or list(GROUPINGS):
-        title, key = GROUPINGS[name]
+        _, key = GROUPINGS[name]
         ttft, tpot = np.empty(len(data)), np.empty(len(data))
         for group in sorted({key(r) for r in data}):
             inside = np.array([key(r) == group for r in data])
@@ -253,9 +277,18 @@ def main() -> None:
             ttft[inside], tpot[inside] = predict(unseen, fit.coefficients(x))
             print(group, accuracy_tables.summary(unseen, ttft[inside], tpot[inside]), flush=True)
         print(accuracy_tables.table(data, ttft, tpot, key), flush=True)
-        sections.append((name, title, data, ttft, tpot))
+        print(accuracy_tables.choices(data, ttft, tpot), flush=True)
+        held_out = ROOT / "calibration" / "held-out" / f"{name}.csv"
+        held_out.parent.mkdir(exist_ok=True)
+        with held_out.open("w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["id", "ttft_ms", "tpot_ms"])
+            writer.writerows(
+                (r.point.id, f"{a * 1e3:.3f}", f"{b * 1e3:.4f}")
+                for r, a, b in zip(data, ttft, tpot, strict=True)
+            )
     if not args.dry_run:
-        accuracy_tables.write(ROOT / "docs" / "accuracy.md", sections)
+        write_page(data)
 
 
 if __name__ == "__main__":

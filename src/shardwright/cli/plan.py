@@ -46,7 +46,8 @@ def command(spec: Path, diagram: str | None, why: str | None, output: str) -> in
     else:
         sentences = changes(resolved.request, resolved.shape, made)
         click.echo(explain(resolved.request, resolved.shape, made, sentences), nl=False)
-    return ExitCode.DONE if made.fits else ExitCode.VERDICT_NO
+    missed = any(f.code == "objective-missed" for f in made.findings)
+    return ExitCode.DONE if made.fits and not missed else ExitCode.VERDICT_NO
 
 
 def draw(resolved: Resolved, launch: LaunchPlan, form: str) -> str:

@@ -17,6 +17,7 @@ from shardwright.model.shape import ModelShape
 from shardwright.model.units import GIB
 from shardwright.plan.fit import fit
 from shardwright.plan.memory import MemoryAnswer
+from shardwright.shape.quantization import requantized
 
 MOST_GPUS = 64
 """GPUs looked at where the spec does not say how many nodes there are."""
@@ -77,6 +78,7 @@ def examine(
     fitting: list[Fitting] = []
     rejected: list[Rejected] = []
     answers: dict[Layout, MemoryAnswer] = {}
+    held = requantized(shape, request.engine.quantization or "none")
     for layout in layouts(request, shape):
         refusals = engine.refuse_layout(shape, layout)
         if refusals:
@@ -94,7 +96,7 @@ def examine(
         plain = replace(layout, expert_parallel=1)
         answer = answers.get(plain)
         if answer is None:
-            answer = answers[plain] = fit(request, shape, layout, max_model_len)
+            answer = answers[plain] = fit(request, held, layout, max_model_len)
         if answer.fits:
             fitting.append(Fitting(layout=layout, memory=answer))
         else:

@@ -77,6 +77,7 @@ def least_layout(
 ) -> tuple[Layout, MemoryAnswer] | None:
     """Return the layout of fewest GPUs that serves one request of full length, or None."""
     engine = find_engine(request.engine.name)
+    shape = requantized(shape, request.engine.quantization or "none")  # once, not per layout
     for layout in layouts_by_size(request, shape, engine):
         answer = fit(request, shape, layout, max_model_len)
         if answer.fits:

@@ -42,12 +42,14 @@ TURNAROUND_S = 0.003
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
     """Times in seconds, rates in tokens per second. ttft_s and tpot_s are means over requests,
-    tails are at the 95th percentile unless another was asked for.
+    tails are at the 95th percentile unless another was asked for: ttft and tpot over requests, itl
+    over single gaps, where every prefill that joins a step shows.
     """
 
     ttft_s: float
     tpot_s: float
     ttft_tail_s: float
+    tpot_tail_s: float
     itl_tail_s: float
     output_tokens_per_s: float
     output_tokens_per_s_per_gpu: float
@@ -249,6 +251,7 @@ def run(point: Point, setup: Setup, k: Coefficients, percentile: float = 95.0) -
         ttft_s=mean_ttft,
         tpot_s=mean_tpot,
         ttft_tail_s=_quantile(kept, percentile / 100) + fixed,
+        tpot_tail_s=_quantile(tpot if load.burst_share else tpot[first:], percentile / 100),
         itl_tail_s=_weighted_quantile(gaps, weights, percentile / 100),
         output_tokens_per_s=total,
         output_tokens_per_s_per_gpu=total / (point.tensor_parallel * point.pipeline_parallel),

@@ -8,7 +8,7 @@ of both model runners; SGLang server_args.py; TensorRT-LLM's KvCacheConfig.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shardwright.facts.gpus import Gpu
 from shardwright.model.errors import usage_error
@@ -90,7 +90,7 @@ def predict(question: MemoryQuestion) -> MemoryAnswer:
             "unknown-engine", f"{question.engine!r} is no engine we have a memory rule for",
             remedy=f"use one of {', '.join(RULES)}",
         ) from None  # fmt: skip
-    ranks = tuple(rule(question, stage) for stage in question.stages)
+    ranks = _per_stage(rule, question)
     kv = kv_layout(
         question.shape, question.layout, question.stages,
         kv_cache_dtype=question.kv_cache_dtype, dtype=question.dtype,
@@ -104,6 +104,25 @@ def predict(question: MemoryQuestion) -> MemoryAnswer:
         shortfall_bytes=_shortfall(kv.block_bytes, len(kv.groups), kv.block_tokens, have, max_len),
         origin=weakest(*(rank.origin for rank in ranks)),
     )
+
+
+def _per_stage(
+    rule: Callable[[MemoryQuestion, Stage], RankMemory], question: MemoryQuestion
+) -> tuple[RankMemory, ...]:
+    """Ask the rule once for stages of the same layers: inner ones differ by their number alone."""
+    layers, known = question.shape.layers, dict[tuple[bool, bool, tuple[int, ...]], RankMemory]()
+    out = []
+    for stage in question.stages:
+        held = layers[stage.first_layer : stage.first_layer + stage.num_layers]
+        key = (
+            stage.first_layer == 0,
+            stage.last_layer == question.shape.num_layers - 1,
+            tuple(id(layer.tensors) for layer in held),
+        )
+        if key not in known:
+            known[key] = rule(question, stage)
+        out.append(replace(known[key], stage=stage.index))
+    return tuple(out)
 
 
 def _shortfall(

@@ -15,7 +15,7 @@ from shardwright.plan.cost import cost_of
 from shardwright.plan.fit import fit
 from shardwright.plan.layouts import choose_layout, num_nodes_per_replica
 from shardwright.plan.memory import MemoryAnswer
-from shardwright.plan.search import Found, search
+from shardwright.plan.search import kept, search
 from shardwright.plan.serving_speed import setup_for, simulated
 
 LEAST_MODEL_LEN = 8192
@@ -37,9 +37,7 @@ def make_plan(request: Request, shape: ModelShape) -> Plan:
         made = _pinned(request, shape, layout, length)
         return replace(made, rejected=found.rejected)
     made = _plan(request, shape, found.chosen.layout, length, found.chosen.memory, found.speed)
-    return replace(
-        made, rejected=found.rejected, front=found.front, findings=(*made.findings, *_missed(found))
-    )
+    return replace(made, rejected=found.rejected, front=found.front)
 
 
 def alternatives(request: Request, shape: ModelShape) -> tuple[Rejected, ...]:
@@ -89,22 +87,27 @@ def _plan(
         kv_tokens=memory.kv_tokens,
         speed=speed,
         cost=cost_of(gpu(request.cluster.gpu).id, layout.num_gpus, output_tokens_per_s=rate),
-        findings=shape.findings,
+        findings=(*shape.findings, *_missed(request, speed)),
     )
 
 
-def _missed(found: Found) -> tuple[Finding, ...]:
-    if found.meets_slo or found.speed is None:
+def _missed(request: Request, speed: Speed | None) -> tuple[Finding, ...]:
+    """Return a finding where the objective is not kept, with what the nearest layout gives."""
+    slo = request.slo
+    if speed is None or kept(slo, speed):
         return ()
-    speed = found.speed
+    what = (
+        f"the objective is missed: at p{slo.percentile:g} TTFT is "
+        f"{speed.ttft_percentile_s * 1e3:,.0f} ms and ITL {speed.itl_percentile_s * 1e3:.1f} ms"
+    )
     return (
         Finding(
             code="objective-missed",
             severity=Severity.WARNING,
-            what="no layout keeps the objective; the nearest has TTFT "
-            f"{speed.ttft_percentile_s * 1e3:,.0f} ms, ITL {speed.itl_percentile_s * 1e3:.1f} ms",
-            why="every layout that fits was estimated, the most promising ones replayed",
-            remedy="allow more nodes, a faster GPU or a quantized checkpoint, or relax spec.slo",
+            what=what,
+            why="the load was replayed on the engine's scheduler over calibrated step times",
+            remedy="allow more nodes, a faster GPU or a quantized checkpoint, lower "
+            "maxNumBatchedTokens if ITL is what misses, or relax spec.slo",
         ),
     )
 

@@ -93,6 +93,12 @@ def _excess(slo: Slo, ttft_s: float, itl_s: float) -> float:
     return max(over)
 
 
+def kept(slo: Slo, speed: Speed) -> bool:
+    """Return whether a replayed load keeps the objective."""
+    over = _excess(slo, speed.ttft_percentile_s, speed.itl_percentile_s)
+    return over <= 1 and not speed.is_saturated
+
+
 def _first_that_keeps(
     request: Request, pool: list[Candidate]
 ) -> tuple[Candidate | None, Speed | None, bool, dict[Layout, Speed]]:
@@ -108,7 +114,7 @@ def _first_that_keeps(
     for c in promising[:MAX_REPLAYS] or by_estimate[:3]:
         speed = seen[c.layout] = simulated(request, c.layout, c.setup)
         excess = _excess(slo, speed.ttft_percentile_s, speed.itl_percentile_s)
-        if excess <= 1 and not speed.is_saturated:
+        if kept(slo, speed):
             return c, speed, True, seen
         if nearest is None or excess < nearest[0]:
             nearest = (excess, c, speed)

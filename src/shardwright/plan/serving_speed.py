@@ -105,7 +105,11 @@ def quick(request: Request, layout: Layout, setup: Setup) -> Estimated:
 
 
 def simulated(request: Request, layout: Layout, setup: Setup) -> Speed:
-    """Replay the load, tails at the objective's percentile."""
+    """Replay the load, tails at the objective's percentile.
+
+    Inter-token latency is a request's mean gap and its percentile one over requests, as load
+    testers that judge an objective (AIPerf, GenAI-Perf) define it.
+    """
     point = point_of_request(request, layout)
     found = run(point, setup, packaged(), request.slo.percentile)
     total = found.output_tokens_per_s * layout.replicas
@@ -113,7 +117,7 @@ def simulated(request: Request, layout: Layout, setup: Setup) -> Speed:
         ttft_s=found.ttft_s,
         ttft_percentile_s=found.ttft_tail_s,
         itl_s=found.tpot_s,
-        itl_percentile_s=found.itl_tail_s,
+        itl_percentile_s=found.tpot_tail_s,
         output_tokens_per_s=total,
         output_tokens_per_s_per_gpu=total / layout.num_gpus,
         is_saturated=found.is_saturated,
