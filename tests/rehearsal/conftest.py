@@ -19,6 +19,9 @@ STAND_IN = Path(__file__).parent / "stand_in"
 class Leftovers:
     """What lay about before a test, and what a test left behind."""
 
+    shm_names = ("shardwright_test_",)
+    """Beginnings of the names to look for; other programs of the machine use /dev/shm as well."""
+
     def __init__(self, scratch, directory):
         self.scratch, self.directory = scratch, directory
         self.before = self.now()
@@ -34,9 +37,10 @@ class Leftovers:
             if directory.startswith(str(self.directory)):
                 ours.add(f"{process.pid} {process.name}")
             mapped |= shm_names(process.pid)
+        shm = {p.name for p in Path("/dev/shm").iterdir() if p.name.startswith(self.shm_names)}
         return {
             "processes": ours,
-            "shm": {p.name for p in Path("/dev/shm").iterdir()} - mapped,
+            "shm": shm - mapped,
             "scratch": {p.name for p in self.scratch.iterdir()},
             "devices": {p.name for p in Path("/sys/class/net").glob("*") if p.name in OURS},
         }
@@ -116,6 +120,7 @@ def stand_in(tmp_path, scratch):
     (home / "vllm").write_text(script)
     (home / "vllm").chmod(0o755)
     (home / "python").symlink_to(sys.executable)
+    (home.parent / "lib/python3.11/site-packages/vllm-0.0.0.dist-info").mkdir(parents=True)
     return Cli(tmp_path, scratch, home / "python")
 
 

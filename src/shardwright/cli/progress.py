@@ -17,6 +17,8 @@ from shardwright.rehearse.events import (
     Waiting,
 )
 
+_SAY_EVERY_S = 10.0
+"""How often a line about waiting is worth keeping in a log; a terminal shows every one."""
 _CLEAR = "\r\x1b[K"
 
 
@@ -26,7 +28,7 @@ class Progress:
     def __init__(self, stream: TextIO = sys.stderr) -> None:
         self._stream = stream
         self._live = stream.isatty()
-        self._began = time.monotonic()
+        self._began = self._waited = time.monotonic()
 
     def show(self, event: Event) -> None:
         """Write one event."""
@@ -44,6 +46,7 @@ class Progress:
         self._line(text)
 
     def _line(self, text: str) -> None:
+        self._waited = time.monotonic()
         self._stream.write(f"{_CLEAR if self._live else ''}{text}\n")
         self._stream.flush()
 
@@ -51,7 +54,7 @@ class Progress:
         if self._live:
             self._stream.write(f"{_CLEAR}{text}")
             self._stream.flush()
-        else:
+        elif time.monotonic() - self._waited >= _SAY_EVERY_S:
             self._line(text)
 
 

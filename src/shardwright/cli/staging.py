@@ -14,18 +14,18 @@ from shardwright.drive.machine import observe
 from shardwright.engines import find_engine
 from shardwright.facts import models
 from shardwright.launch.build import build_launch_plan
-from shardwright.model.process import EnvVar, Process
+from shardwright.model.process import EnvVar
 from shardwright.model.text import text
 from shardwright.plan.plan import make_plan
 from shardwright.rehearse.coverage import refuse
 from shardwright.rehearse.preflight import Needs, obstacles
-from shardwright.rehearse.rendezvous import with_rendezvous
+from shardwright.rehearse.rendezvous import RAY, with_rendezvous
 from shardwright.rehearse.scene import Scene, refuse_unrehearsed, rehearsed_layout
 from shardwright.rehearse.shrink import SmallModel, shrink
 from shardwright.rehearse.substitution import Change, Substitution, members_for, substitute
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from shardwright.cli.progress import Progress
     from shardwright.cli.resolve import Resolved
@@ -54,8 +54,6 @@ def stage(
     refuse(engine.name, published)
     small = shrink(published, plan.layout, layout, engine.split_layers)
     folder_of_small = _checkpoint(small)
-    installed = ensure(engine.name, progress.say)
-    home, version = installed.programs, installed.version
     num_members = members_for(len(deployed.group.members), layout.gpus_per_replica)
     is_isolated = nodes == "namespaces"
     substitution = Substitution(
@@ -67,9 +65,14 @@ def stage(
         interface="eth0" if is_isolated else "lo",
     )
     small_plan, changes = substitute(deployed, substitution, rules)
+    small_plan = with_rendezvous(small_plan)
+    _check(small_plan, rules, is_isolated, None)  # before an engine of several GB is fetched
+    installed = ensure(engine.name, progress.say)
+    home, version = installed.programs, installed.version
+    _check(small_plan, rules, is_isolated, home)
     scene = Scene(
         deployed=deployed,
-        plan=with_rendezvous(small_plan),
+        plan=small_plan,
         changes=(*_version_change(deployed, version), *changes, *_narrowed(small)),
         rules=rules,
         env=_base_env(home),
@@ -77,27 +80,23 @@ def stage(
         vocab_size=small.shape.vocab_size,
         is_isolated=is_isolated,
     )
-    _check(scene, home)
     progress.say(f"plan: {plan.layout}; here: {layout}, {scene.nodes}")
     progress.say(f"model: {folder_of_small}")
     return scene
 
 
-def _check(scene: Scene, home: Path) -> None:
-    programs = {"ray"} if any(p.name == "ray" for p in _processes(scene)) else set()
+def _check(plan: LaunchPlan, rules: Rehearsal, is_isolated: bool, home: Path | None) -> None:
+    """Raise the gravest obstacle; home: the engine's executables, None: not looked at yet."""
+    names = {process.name for member in plan.group.members for process in member.processes}
+    programs = {*rules.programs, *({RAY} & names)} if home else set()
     needs = Needs(
-        is_isolated=scene.is_isolated,
-        programs=tuple(sorted({*scene.rules.programs, *programs})),
-        cpu_flags=scene.rules.cpu_flags,
+        is_isolated=is_isolated,
+        programs=tuple(sorted(programs)),
+        cpu_flags=rules.cpu_flags,
     )
-    found = obstacles(scene.plan, needs, observe(home))
+    found = obstacles(plan, needs, observe(home))
     if found:
         raise found[0]
-
-
-def _processes(scene: Scene) -> Iterator[Process]:
-    for member in scene.plan.group.members:
-        yield from member.processes
 
 
 def _published(request: Request, folder: Path) -> Mapping[str, Any]:

@@ -13,8 +13,8 @@ from shardwright.rehearse.preflight import Machine
 _PROC = Path("/proc")
 
 
-def observe(programs_in: Path) -> Machine:
-    """Look at this machine; programs_in: the directory with the engine's executables."""
+def observe(programs_in: Path | None) -> Machine:
+    """Look at this machine; programs_in: the engine's executables, if they are here yet."""
     return Machine(
         system=platform.system(),
         architecture=platform.machine(),
@@ -23,7 +23,7 @@ def observe(programs_in: Path) -> Machine:
         memory_available_bytes=_memory_available_bytes(),
         shm_free_bytes=_free_bytes(Path("/dev/shm")),  # noqa: S108
         listening=_listening(),
-        programs=_executables(programs_in),
+        programs=_executables(programs_in) if programs_in else frozenset(),
     )
 
 

@@ -139,8 +139,7 @@ class Session:
         )
 
     def _still_alive(self, watch: Watch) -> None:
-        for _ in watch.listen(0.0):
-            pass
+        self._phases += watch.listen(0.0)  # a phase's line may come after the endpoint answers
         stays = {
             (member.index, process.name)
             for member in watch.plan.group.members

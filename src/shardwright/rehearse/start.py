@@ -22,7 +22,7 @@ from shardwright.rehearse.resolve import Place, Surroundings, command_of, probe_
 from shardwright.rehearse.watch import Watch
 
 _PROBE_EVERY_S = 1.0
-_SAY_EVERY_S = 10.0
+_SAY_EVERY_S = 1.0
 _LAST_WORDS = 12
 
 

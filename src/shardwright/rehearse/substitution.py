@@ -176,7 +176,7 @@ def _resources(old: Member, new: Member) -> Iterator[Change]:
     yield from change("image", old.image, new.image, "the CPU engine runs instead", "the image")
     yield from change(
         "ranks", f"{len(old.ranks)} ranks", f"{len(new.ranks)} ranks", "a rank is a process on "
-        "this machine's cores", "GPU kernels, NCCL, GPU memory"
+        "this machine's cores", "that every rank of the full width starts"
     )  # fmt: skip
     fewer = "one stands for each rank, and none is a GPU"
     yield from change("gpus", old.gpus, new.gpus, fewer, "that the nodes have the GPUs")
