@@ -79,7 +79,7 @@ def _speed(speed: Speed) -> list[str]:
     return [f"  speed     {times}, {rate}"]
 
 
-def _parts(rank: RankMemory) -> tuple[tuple[str, str, int], ...]:
+def parts(rank: RankMemory) -> tuple[tuple[str, str, int], ...]:
     """Return letter, word and bytes of each share of the engine's budget.
 
     Graphs count only as far as the engine takes them out of its budget; the rest comes on top.
@@ -100,9 +100,9 @@ def _bars(plan: Plan) -> list[str]:
         name = f"stage {rank.stage}" if len(plan.memory) > 1 else "each GPU"
         lines.append(f"  {name:9s} [{_bar(rank)}] {gib(rank.total_bytes)}")
     tight = min(plan.memory, key=lambda r: r.kv_cache_bytes)
-    legend = "  ".join(f"{letter} {word} {size / GIB:.1f}" for letter, word, size in _parts(tight))
+    legend = "  ".join(f"{letter} {word} {size / GIB:.1f}" for letter, word, size in parts(tight))
     lines.append(f"  {legend}")
-    beyond, taken = tight.total_bytes - tight.budget_bytes, _parts(tight)[3][2]
+    beyond, taken = tight.total_bytes - tight.budget_bytes, parts(tight)[3][2]
     graphs = tight.graphs_bytes - taken
     on_top = f"; CUDA graphs take {gib(graphs)} of it" if graphs > GIB // 10 else ""
     lines.append(f"  . beyond the engine's share {gib(beyond)}{on_top}")
@@ -116,7 +116,7 @@ def _bar(rank: RankMemory) -> str:
     """
     out = ""
     done = 0
-    for letter, _, size in _parts(rank):
+    for letter, _, size in parts(rank):
         done += max(0, size)
         out += letter * (round(done / rank.total_bytes * BAR_WIDTH) - len(out))
     if len(out) > BAR_WIDTH:
