@@ -34,6 +34,18 @@ GENERIC = Family(
 )
 """What an unknown decoder is taken for: Llama's attention, experts where the file names some."""
 
+PLAIN = Family(norm_bias=True, is_gated=False, mlp_bias=lambda _f: True)
+"""What an unknown decoder with an ungated activation is taken for: GPT's MLP, with biases."""
+
+_UNGATED = frozenset({"gelu", "gelu_new", "gelu_fast", "relu", "relu2", "relu_squared"})
+
+
+def generic(f: Fields) -> Family:
+    """Return the nearest form of a decoder we do not know, by its activation."""
+    act = f.get("hidden_act", "activation_function", "hidden_activation")
+    return PLAIN if act in _UNGATED else GENERIC
+
+
 FAMILIES: dict[str, Family] = {
     "llama": Family(),
     "mistral": Family(),
@@ -44,6 +56,12 @@ FAMILIES: dict[str, Family] = {
             qkv_bias=f.flag("attention_bias", default=True), out_bias=f.flag("attention_out_bias")
         )
     ),
+    "smollm3": Family(),
+    "helium": Family(),
+    "ernie4_5": Family(),
+    "arcee": Family(is_gated=False),
+    "glm": Family(attention=lambda f: _style(qkv_bias=f.flag("attention_bias", default=True))),
+    "exaone4": Family(attention=lambda _f: _style(qk_norm="head"), norms=_POST_NORMS),
     "olmo2": Family(attention=lambda _f: _style(qk_norm="full"), norms=_POST_NORMS),
     "olmo3": Family(attention=lambda _f: _style(qk_norm="full"), norms=_POST_NORMS),
     "olmoe": Family(attention=lambda _f: _style(qk_norm="full"), moe=_plain_experts),
@@ -64,7 +82,6 @@ FAMILIES: dict[str, Family] = {
             qkv_bias=f.flag("attention_bias"), out_bias=f.flag("attention_bias"), qk_norm="head"
         ),
         moe=_plain_experts,
-        head_dim=128,
     ),
     "mixtral": Family(
         moe=lambda f, hidden: Experts(
@@ -138,7 +155,6 @@ FAMILIES: dict[str, Family] = {
         ),
         moe=lambda f, hidden: expert_fields(f, hidden, has_score_correction=True),
         moe_extra=shared_expert,
-        head_dim=128,
     ),
     "minimax_m2": Family(
         attention=lambda f: _style(

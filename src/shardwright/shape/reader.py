@@ -17,16 +17,18 @@ from shardwright.model.shape import ModelShape, Quantization, Tensor
 from shardwright.shape import quantization as quantizations
 from shardwright.shape.compressed import build_compressed
 from shardwright.shape.decoder import Decoder
-from shardwright.shape.families import FAMILIES, GENERIC
+from shardwright.shape.families import FAMILIES, generic
 from shardwright.shape.fields import Fields
 from shardwright.shape.gemma4 import build_gemma4
 from shardwright.shape.hybrid import build_granite_hybrid, build_nemotron_h, build_qwen_hybrid
+from shardwright.shape.kimi import build_kimi_linear
 from shardwright.shape.latent import build_latent
 from shardwright.shape.singular import (
     build_falcon,
     build_llama4,
     build_mimo,
     build_mimo_v2,
+    build_minimax_m3,
     build_mllama,
     build_nas,
     build_phi3_small,
@@ -57,6 +59,8 @@ BUILDERS: dict[str, Callable[[Fields], Decoder]] = {
     "mllama_text_model": build_mllama,
     "mimo_v2_flash": build_mimo_v2,
     "nemotron-nas": build_nas,
+    "minimax_m3": build_minimax_m3,
+    "kimi_linear": build_kimi_linear,
     "deepseek_v4": build_compressed,
     "deepseek_ref": build_compressed,
     "gemma4_text": build_gemma4,
@@ -124,7 +128,7 @@ def _shape(raw: Mapping[str, Any], model_id: str) -> ModelShape:
     elif f.model_type in FAMILIES:
         decoder = build(f, FAMILIES[f.model_type])
     else:
-        decoder, origin = build(f, GENERIC), Origin.ASSUMED
+        decoder, origin = build(f, generic(f)), Origin.ASSUMED
         findings.append(
             Finding(
                 code="unknown-architecture",

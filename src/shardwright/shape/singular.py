@@ -1,5 +1,5 @@
 """Families with one peculiarity each: Falcon, Qwen 1, Phi-3-small, MiMo, Step, Llama 4, Mllama,
-MiMo-V2-Flash and NAS-pruned Llamas.
+MiMo-V2-Flash, MiniMax-M3 and NAS-pruned Llamas.
 
 Sources: the published modelling code of each; counts in facts/data/models/index.csv.
 """
@@ -201,6 +201,46 @@ def build_mllama(f: Fields) -> Decoder:
     out = assemble(f, layers, heads, tied=False, inner=inner)
     table = embedding("model.embed_tokens", f.num("vocab_size") + 8, heads.hidden)
     return replace(out, first=(table,))
+
+
+def build_minimax_m3(f: Fields) -> Decoder:
+    """Build MiniMax-M3's text model: dense first layers; sparse ones have an index beside them."""
+    heads = heads_of(f)
+    routed = moe_layers(f, f.num("num_hidden_layers"))
+    sparse_config = f.part("sparse_attention_config") or f
+    indexed = sparse_config.sequence("sparse_attention_freq") or [0] * len(routed)
+    dim = sparse_config.num("sparse_index_dim", default=heads.dim)
+    index = (
+        *linear(
+            "self_attn.index_q_proj", sparse_config.num("sparse_num_index_heads", default=1) * dim,
+            heads.hidden, Cut.KV_HEADS, unit=dim,
+        ),
+        *linear("self_attn.index_k_proj", dim, heads.hidden),
+        *norms(dim, "self_attn.index_q_norm", "self_attn.index_k_norm"),
+    )  # fmt: skip
+    base = attention(heads, AttentionStyle(qk_norm="head")) + norms(
+        heads.hidden, "input_layernorm", "post_attention_layernorm"
+    )
+    shape = Experts(
+        hidden=heads.hidden, num=f.num("num_local_experts"), inner=f.num("intermediate_size"),
+        has_score_correction=f.flag("use_routing_bias", default=True), prefix="block_sparse_moe",
+    )  # fmt: skip
+    inner = f.num("dense_intermediate_size")
+    shared = mlp(
+        heads.hidden, f.num("shared_intermediate_size"), prefix="block_sparse_moe.shared_experts"
+    )
+    sparse, dense = experts(shape) + shared, mlp(heads.hidden, inner)
+    layers = [
+        Layer(
+            attention=AttentionKind.FULL,
+            mlp=MlpKind.MOE if is_moe else MlpKind.DENSE,
+            cache=heads.cache(),
+            tensors=base + (index if has_index else ()) + (sparse if is_moe else dense),
+        )
+        for is_moe, has_index in zip(routed, indexed, strict=True)
+    ]
+    out = assemble(f, layers, heads, tied=is_tied(f, default=False), inner=inner)
+    return replace(out, moe=moe_summary(f, shape, shared))
 
 
 def build_mimo_v2(f: Fields) -> Decoder:

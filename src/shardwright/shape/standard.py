@@ -157,7 +157,11 @@ def build(f: Fields, family: Family) -> Decoder:
     )
     tied = is_tied(f, family.is_tied)
     first, last = ends(
-        f, heads.hidden, tied=tied, norm_bias=family.norm_bias, head_bias=family.head_bias
+        f,
+        heads.hidden,
+        tied=tied,
+        norm_bias=family.norm_bias,
+        head_bias=family.head_bias and f.flag("lm_head_bias", default=True),
     )
     rows = family.positions(f)
     if rows:

@@ -167,6 +167,37 @@ def kimi(v: Fields, text_hidden: int) -> tuple[Tensor, ...]:
     )
 
 
+def kimi_k3(v: Fields, text_hidden: int) -> tuple[Tensor, ...]:
+    """Return the MoonViT tower of Kimi K3: attention wider than the tower, no biases."""
+    width, wide, depth = (
+        v.num("vt_hidden_size"),
+        v.num("qkv_hidden_size"),
+        v.num("vt_num_hidden_layers"),
+    )
+    kernel = v.sequence("merge_kernel_size") or [2, 2]
+    merged = width * int(kernel[0]) * int(kernel[1])
+    block = (
+        *linear("wqkv", 3 * wide, width, Cut.ROWS),
+        *linear("wo", width, wide, Cut.COLS),
+        *mlp(width, v.num("vt_intermediate_size"), gated=False),
+        *norms(width, "norm0", "norm1"),
+    )
+    p = "vision_tower"
+    return (
+        *patches(f"{p}.patch_embed.proj", width, 3 * v.num("patch_size") ** 2, bias=False),
+        Tensor(
+            name=f"{p}.patch_embed.pos_emb",
+            rows=v.num("init_pos_emb_height") * v.num("init_pos_emb_width"),
+            cols=width,
+        ),
+        *(replace(t, name=f"{p}.encoder.blocks.{t.name}", copies=depth) for t in block),
+        *norms(width, f"{p}.encoder.final_layernorm"),
+        *linear("mm_projector.linear_1", merged, merged),
+        *linear("mm_projector.linear_2", text_hidden, merged),
+        *norms(text_hidden, "mm_projector.post_norm"),
+    )
+
+
 def gemma4(v: Fields, text_hidden: int) -> tuple[Tensor, ...]:
     """Return the Gemma 4 tower and its projection."""
     width, dim = v.num("hidden_size"), v.num("head_dim")
@@ -213,6 +244,7 @@ TOWERS: dict[str, Callable[[Fields, int], tuple[Tensor, ...]]] = {
     "gemma3": siglip,
     "mistral3": pixtral,
     "kimi_k25": kimi,
+    "kimi_k3": kimi_k3,
     "gemma4": gemma4,
     "step3p7": step,
 }
