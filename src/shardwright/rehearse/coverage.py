@@ -13,10 +13,8 @@ from typing import Any
 
 from shardwright.facts.table import DATA
 from shardwright.model.errors import ExitCode, ShardwrightError
+from shardwright.verify.agreement import TOLERANCE
 
-TOLERANCE = 0.25
-"""Accepted difference of a log probability, nats. bfloat16 has 8 bits: a logit of 12, the usual
-largest one of the small models, is known to 0.03; rounding differs at each of a dozen sums."""
 FILE = DATA / "rehearsals.csv"
 FIELDS = (
     "engine", "version", "architecture", "quantization", "model", "verdict", "layout",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from shardwright.model.errors import usage_error
 from shardwright.model.layout import Layout
 from shardwright.model.shape import ModelShape
 from shardwright.rehearse import tokenizer
@@ -61,10 +62,12 @@ def shrink(
     """Shrink a published config for a rehearsal of `planned` on the ranks of `rehearsed`.
 
     split_layers: (num_layers, pipeline_parallel) -> layers of each stage, as the engine cuts them.
-    Raises ShardwrightError where config.json is no model's, or where the heads cannot be divided.
+    Raises ShardwrightError where config.json is no model's, where its tensors are not known, and
+    where the heads cannot be divided.
     """
     published = read_config(config)
     text = dict(_text_part(config))
+    _refuse_unknown(published, is_whole=text == dict(config))
     widths = Widths.of(published, planned.tensor_parallel, rehearsed.tensor_parallel)
     num_layers = fewest_layers(published, planned, rehearsed)
     small = narrow(text, published, widths, num_layers)
@@ -94,6 +97,22 @@ def fewest_layers(published: ModelShape, planned: Layout, rehearsed: Layout) -> 
     num += -num % stages
     left_over = published.num_layers % planned.pipeline_parallel
     return num + min(left_over, stages - 1)
+
+
+def _refuse_unknown(published: ModelShape, *, is_whole: bool) -> None:
+    """Refuse what could only be guessed: unknown tensors, a language model never served alone."""
+    if any(finding.code == "unknown-architecture" for finding in published.findings):
+        cause = "which tensors it stores, and under which names, is not known here"
+    elif not is_whole and published.architecture not in TEXT_ALONE:
+        cause = "it has another tower, and no engine serves its language model alone"
+    else:
+        return
+    raise usage_error(
+        "architecture-not-rehearsed",
+        f"{published.architecture} cannot be shrunk for a rehearsal",
+        cause=cause,
+        remedy="rehearse the same launch with a model of another architecture: docs/coverage.md",
+    )
 
 
 def _text_part(config: Mapping[str, Any]) -> Mapping[str, Any]:

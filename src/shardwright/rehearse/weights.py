@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 LOGIT_SPREAD = 4.0
 """Standard deviation of the logits: wide enough that the best token is rarely a tie in bfloat16."""
-ROUTER_SPREAD = 8.0
-"""Standard deviation of router logits: with one or two experts far ahead of the others, swapping
-the last chosen expert for the next one (rounding differs with TP) hardly moves the answer."""
+ROUTER_SPREAD = 3.0
+"""Standard deviation of router logits: some experts far ahead of the others, so that swapping the
+last chosen expert for the next one (rounding differs with TP) hardly moves the answer; no wider, as
+larger logits are rounded more coarsely in bfloat16."""
 TIED_SPREAD = 0.05
 """Standard deviation of an embedding that is the head too: small beside what the layers add, or
 the best next token is the last one again. The final norm makes up for it."""

@@ -5,6 +5,7 @@ import pytest
 from shardwright.model.errors import ShardwrightError
 from shardwright.rehearse import coverage
 from shardwright.rehearse.coverage import Rehearsed
+from shardwright.verify.agreement import TOLERANCE
 
 PAGE = Path(__file__).parents[3] / "docs" / "coverage.md"
 
@@ -40,6 +41,6 @@ def test_the_page_is_the_table():
     table = coverage.rows()
     assert {row.verdict for row in table} <= {"real", "refused"}
     assert all(row.why for row in table if row.verdict == "refused")
-    assert all(float(row.max_logprob_difference) <= coverage.TOLERANCE
+    assert all(float(row.max_logprob_difference) <= TOLERANCE
                for row in table if row.verdict == "real")  # fmt: skip
     assert PAGE.read_text(encoding="utf-8") == coverage.page(table)

@@ -86,3 +86,31 @@ def test_heads_that_cannot_be_divided_are_the_users_error():
     with pytest.raises(ShardwrightError) as caught:
         small_of("meta-llama/Llama-3.1-405B", (7, 1), (2, 1))
     assert caught.value.code == "heads-not-divisible"
+
+
+def test_a_language_model_is_taken_out_of_a_model_with_a_vision_tower():
+    small = small_of("google/gemma-3-27b-it", (8, 2), (2, 2))
+    assert small.config["architectures"] == ["Gemma3ForCausalLM"]
+    assert "vision_config" not in small.config
+    assert "vision tower" in {n.field: n.why for n in small.narrowed}["architectures"]
+
+
+UNKNOWN = {
+    "architectures": ["BrandNewForCausalLM"], "model_type": "brand_new", "hidden_size": 512,
+    "num_attention_heads": 8, "num_hidden_layers": 4, "vocab_size": 1000, "intermediate_size": 2048,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("config", "cause"),
+    [
+        (UNKNOWN, "which tensors"),
+        (models.load("Qwen/Qwen3.5-27B").config, "another tower"),
+    ],
+)
+def test_what_could_only_be_guessed_is_refused(config, cause):
+    one = Layout(tensor_parallel=2, pipeline_parallel=2)
+    with pytest.raises(ShardwrightError) as caught:
+        shrink(config, one, one, split_layers)
+    assert caught.value.code == "architecture-not-rehearsed"
+    assert cause in caught.value.cause
