@@ -15,6 +15,9 @@ from shardwright.diagnose.evidence import Document
 from shardwright.model.cluster import Cluster, Object, reference
 from shardwright.model.errors import ShardwrightError
 
+LOG_LINES = 5000
+"""Last lines taken of each container: a first cause stands well above the traceback it ends in."""
+
 
 def collect(cluster: Cluster, pods: Iterable[Object], namespace: str) -> dict[str, str]:
     """Return file name to text: each pod, its containers' logs, and the events about them."""
@@ -69,7 +72,7 @@ def _containers(pod: Object) -> list[str]:
 
 def _log(cluster: Cluster, pod: Object, container: str, *, previous: bool) -> str:
     try:
-        return cluster.logs(reference(pod), container, previous=previous)
+        return cluster.logs(reference(pod), container, previous=previous, tail_lines=LOG_LINES)
     except ShardwrightError as error:
         return f"(not readable: {error})\n"
 

@@ -70,3 +70,19 @@ def test_provoked_failure_is_named(path):
     text = (path.parent / "evidence.txt").read_bytes()
     first = examine([Document(name="evidence.txt", chunks=[text])]).findings[0]
     assert first.family == json.loads(path.read_text())["family"]
+
+
+def test_scores_in_the_docs_are_fresh():
+    def score(folder):
+        results = []
+        for path in sorted((DATA / folder).glob("*/truth.json")):
+            text = (path.parent / "evidence.txt").read_bytes()
+            found = examine([Document(name="evidence.txt", chunks=[text])]).findings
+            results.append(
+                bool(found) and found[0].family == json.loads(path.read_text())["family"]
+            )
+        return f"| all | {len(results)} | {sum(results)} ("
+
+    page = (DATA.parents[1] / "docs" / "doctor.md").read_text()
+    assert score("failures") in page, "run scripts/docs-doctor"
+    assert score("provoked") in page, "run scripts/docs-doctor"
