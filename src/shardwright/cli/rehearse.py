@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from shardwright.cli.progress import Progress
+    from shardwright.cli.rehearse_bench import Load
+    from shardwright.model.request import Slo
     from shardwright.rehearse.report import Report
     from shardwright.rehearse.scene import Scene
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Members as processes side by side, or each in its own network namespace (needs root).",
 )
+@click.option("--bench", is_flag=True, help="Load the endpoint with AIPerf as well, and judge it.")
 @click.option("--drill", is_flag=True, help="Kill one rank, and see whether a restart mends it.")
 @click.option(
     "--compare/--no-compare",
@@ -59,6 +62,7 @@ def command(
     spec: Path,
     ranks: str | None,
     nodes: str,
+    bench: bool,
     drill: bool,
     compare: bool,
     timeout: int,
@@ -75,10 +79,17 @@ def command(
     _interrupt_on(signal.SIGTERM, signal.SIGHUP)
     progress = Progress()
     resolved = resolve(spec)
+    if bench and nodes == "namespaces":
+        raise usage_error(
+            "bench-not-in-namespaces",
+            "the load tool cannot reach members in namespaces of their own",
+            remedy="leave out --nodes namespaces, or --bench",
+        )
     scene = stage(resolved, spec.parent, _ranks(ranks), nodes, progress)
     directory = out / scene.deployed.name / time.strftime("%Y%m%d-%H%M%S")
+    load = _load(scene, resolved.request.slo, directory / "bench", progress) if bench else None
     try:
-        report = perform(scene, directory, progress, (timeout, compare, drill))
+        report = perform(scene, directory, progress, (timeout, compare, drill), load)
     except ShardwrightError:
         _ask_doctor(directory)
         raise
@@ -105,7 +116,11 @@ def _ask_doctor(directory: Path) -> None:
 
 
 def perform(
-    scene: Scene, directory: Path, progress: Progress, options: tuple[int, bool, bool]
+    scene: Scene,
+    directory: Path,
+    progress: Progress,
+    options: tuple[int, bool, bool],
+    load: Load | None = None,
 ) -> Report:
     """Do the rehearsal with real processes; nothing of it is left whatever happens."""
     from shardwright.drive.clock import SystemClock
@@ -142,6 +157,7 @@ def perform(
             timeout_s=timeout_s,
             with_comparison=with_comparison,
             with_drill=with_drill,
+            load=load,
         )
         http = LocalHttp(processes.connect)
         session = Session(job=job, supervisor=processes, http=http, clock=SystemClock())
@@ -155,6 +171,13 @@ def perform(
             except ShardwrightError as error:
                 error.remedy = (error.remedy or "").replace("logs/", f"{directory}/logs/")
                 raise
+
+
+def _load(scene: Scene, slo: Slo, folder: Path, progress: Progress) -> Load:
+    from shardwright.cli.bench_tool import find_aiperf
+    from shardwright.cli.rehearse_bench import aiperf_load
+
+    return aiperf_load(find_aiperf(), Path(scene.model_path), slo, folder.absolute(), progress.say)
 
 
 def _ranks(text: str | None) -> tuple[int, int] | None:

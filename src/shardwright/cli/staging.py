@@ -78,6 +78,7 @@ def stage(
         env=_base_env(home),
         version=version,
         vocab_size=small.shape.vocab_size,
+        model_path=str(folder_of_small),
         is_isolated=is_isolated,
     )
     progress.say(f"plan: {plan.layout}; here: {layout}, {scene.nodes}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """A part of the rehearsal begins. name: preflight, start, prove, compare, drill, stop."""
+    """A part of the rehearsal begins. name: start, prove, bench, drill, stop, compare."""
 
     name: str
     title: str

@@ -16,7 +16,8 @@ class Scene:
     """One rehearsal, ready to be performed.
 
     deployed: the plan as it will be deployed; plan: what runs here, its rendezvous included; env:
-    what every process starts from; version: of the engine here; nodes: how members are kept apart.
+    what every process starts from; version: of the engine here; nodes: how members are kept apart;
+    model_path: the small model with its tokenizer.
     """
 
     deployed: LaunchPlan
@@ -26,6 +27,7 @@ class Scene:
     env: tuple[tuple[str, str], ...]
     version: str
     vocab_size: int
+    model_path: str
     is_isolated: bool
 
     @property

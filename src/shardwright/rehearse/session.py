@@ -7,7 +7,7 @@ who ends it whatever happens.
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from shardwright.engines.rehearsal import Rehearsal
@@ -43,7 +43,8 @@ class Job:
     """One rehearsal to do. deployed: the plan as it will be deployed; plan: what runs here.
 
     version: of the engine that runs here; nodes: how members are kept apart, for the report.
-    timeout_s: for each start of the group.
+    timeout_s: for each start of the group. load: sends a load to (base URL, model, API key) and
+    says what came of it; None for none.
     """
 
     deployed: LaunchPlan
@@ -57,6 +58,7 @@ class Job:
     timeout_s: float
     with_comparison: bool = True
     with_drill: bool = False
+    load: Callable[[str, str, str | None], tuple[Check, ...]] | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,6 +94,13 @@ class Session:
         chosen = yield from self._choose()
         ranks = self._identify(watch)
         self._findings += noticed(watch.lines, self.job.rules)
+        if self.job.load is not None:
+            yield Stage(name="bench", title="Loading the endpoint")
+            client = self._client(self.job.plan)
+            for check in self.job.load(client.base, client.model, client.key):
+                self._checks.append(check)
+                yield check
+            self._still_alive(watch)
         drill = (yield from self._drill(watch)) if self.job.with_drill else None
         usage = self._usage(watch)
         yield from self._stop()
