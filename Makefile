@@ -58,4 +58,4 @@ bench-doctor: $(STAMP)  ## time the doctor over 16 ranks x 200 MB of logs (needs
 	@$(PY) benchmarks/doctor_logs.py
 
 .PHONY: fit-memory
-.PHONY: help setup docs check test testbed test-cluster format doctor-score bench-doctor
+.PHONY: help setup docs rehearse check test testbed test-cluster format doctor-score bench-doctor

@@ -77,7 +77,7 @@ def command(
     earlier = _baseline(baseline)
     model = served_model(address, key)
     tool = AiperfProcess(
-        executable=find_aiperf(), folder=question.folder.absolute(), api_key=key, say=_say
+        executable=find_aiperf(_say), folder=question.folder.absolute(), api_key=key, say=_say
     )
     goal = Target(
         url=address, model=model, tokenizer=tokenizer or model, has_api_key=key is not None

@@ -1,25 +1,13 @@
-"""Where the AIPerf command comes from: named by the user, or found on the PATH."""
+"""Where the AIPerf command comes from: the user's own, or an environment of its own."""
 
 from __future__ import annotations
 
-import os
-import shutil
+from collections.abc import Callable
 from pathlib import Path
 
-from shardwright.bench.aiperf import VERSION
-from shardwright.model.errors import usage_error
-
-VARIABLE = "SHARDWRIGHT_AIPERF"
+from shardwright.drive.environment import ensure
 
 
-def find_aiperf() -> Path:
-    """Return the aiperf command. Raises ShardwrightError if there is none."""
-    named = os.environ.get(VARIABLE)
-    found = shutil.which(named or "aiperf")
-    if found is None:
-        raise usage_error(
-            "aiperf-not-found",
-            f"{VARIABLE} names {named!r}, which cannot be run" if named else "AIPerf is not here",
-            remedy=f"uv tool install aiperf=={VERSION}, or set {VARIABLE} to the aiperf command",
-        )
-    return Path(found)
+def find_aiperf(say: Callable[[str], None]) -> Path:
+    """Return the aiperf command, installed first if need be; SHARDWRIGHT_AIPERF names another."""
+    return ensure("aiperf", say).programs / "aiperf"

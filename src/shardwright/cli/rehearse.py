@@ -177,7 +177,9 @@ def _load(scene: Scene, slo: Slo, folder: Path, progress: Progress) -> Load:
     from shardwright.cli.bench_tool import find_aiperf
     from shardwright.cli.rehearse_bench import aiperf_load
 
-    return aiperf_load(find_aiperf(), Path(scene.model_path), slo, folder.absolute(), progress.say)
+    return aiperf_load(
+        find_aiperf(progress.say), Path(scene.model_path), slo, folder.absolute(), progress.say
+    )
 
 
 def _ranks(text: str | None) -> tuple[int, int] | None:

@@ -133,7 +133,8 @@ def install(lock: EngineLock, say: Say) -> Environment:
         run_uv(uv, [*sync, str(lock.file)], folder.parent, say)
         if any(damaged_files(folder)):  # an install that was cut short may leave half a package
             run_uv(uv, [*sync, "--reinstall", str(lock.file)], folder.parent, say)
-        _supply_metadata(folder, *lock.metadata)
+        if lock.metadata is not None:
+            _supply_metadata(folder, *lock.metadata)
         say("checking that it starts")
         check_imports(lock)
         marker = {"engine": lock.engine, "version": lock.version, "lock": lock.digest}

@@ -1,4 +1,4 @@
-"""Which CPU environments of engines exist, and on which machines they run. Pure.
+"""Which environments of CPU engines, and of the load tool, exist and where they run. Pure.
 
 An environment is a locked list of packages with the hash of every file, apart from Shardwright's
 own. `shardwright.drive.environment` installs it; the locks are made by `scripts/lock`.
@@ -20,19 +20,19 @@ LOCKS = Path(__file__).parent / "locks"
 
 @dataclass(frozen=True, kw_only=True)
 class EngineLock:
-    """One engine at one version, for CPUs.
+    """One engine at one version, for CPUs; or the load tool, which has an environment as well.
 
     pythons: first and last minor version of Python 3 that every package has a wheel for.
     metadata: (name, version) of a distribution to supply, where the engine's own build carries
-    another name than the engine asks for. imports: modules that must load in it, heaviest first.
-    libraries: shared libraries of the system it needs, with the Debian package of each.
-    download_bytes, disk_bytes: measured on x86-64.
+    another name than the engine asks for; None where it does not.
+    imports: modules that must load in it, heaviest first. libraries: shared libraries of the system
+    it needs, with the Debian package of each. download_bytes, disk_bytes: measured on x86-64.
     """
 
     engine: str
     version: str
     pythons: tuple[int, int]
-    metadata: tuple[str, str]
+    metadata: tuple[str, str] | None
     imports: tuple[str, ...]
     libraries: Mapping[str, str]
     download_bytes: int
@@ -71,6 +71,16 @@ ENGINE_LOCKS = (
         libraries={"libnuma.so.1": "libnuma1"},
         download_bytes=3_030_000_000,
         disk_bytes=5_400_000_000,
+    ),
+    EngineLock(
+        engine="aiperf",
+        version="0.13.0",
+        pythons=(11, 13),
+        metadata=None,
+        imports=("aiperf.cli",),
+        libraries={},
+        download_bytes=250_000_000,
+        disk_bytes=880_000_000,
     ),
 )
 
