@@ -54,8 +54,11 @@ doctor-score: $(STAMP)  ## score the doctor by family; CASES=folder of cases
 fit-memory: $(STAMP)  ## refit memory overheads from measured starts, rewrite docs/accuracy-memory.md
 	@$(PY) benchmarks/fit_memory.py
 
+bench: $(STAMP)  ## measure how many objects lint reads per second
+	@$(PY) benchmarks/lint_speed.py
+
 bench-doctor: $(STAMP)  ## time the doctor over 16 ranks x 200 MB of logs (needs 3.2 GB of disk)
 	@$(PY) benchmarks/doctor_logs.py
 
 .PHONY: fit-memory
-.PHONY: help setup docs rehearse check test testbed test-cluster format doctor-score bench-doctor
+.PHONY: help setup docs rehearse check test testbed test-cluster format doctor-score bench bench-doctor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import dataclasses
 import gc
 import sys
 from pathlib import Path
@@ -10,16 +11,26 @@ from typing import TYPE_CHECKING
 
 import click
 
+from shardwright.cli.cluster import cluster_options, namespace_option
 from shardwright.model.errors import ExitCode, usage_error
 
 if TYPE_CHECKING:
     from shardwright.lint.finding import LintFinding
+    from shardwright.lint.objects import KubeObject, Loaded
 
 
 @click.command()
-@click.argument("manifests", nargs=-1, required=True, metavar="FILE|DIR|-...")
+@click.argument("manifests", nargs=-1, metavar="[FILE|DIR|-]...")
 @click.option("--strict", is_flag=True, help="Exit 1 for warnings as well.")
 @click.option("--fix", "fixes", is_flag=True, help="Write the repairs that are safe.")
+@click.option(
+    "--cluster",
+    "is_live",
+    is_flag=True,
+    help="Read a namespace's live objects beside the files, or alone.",
+)
+@namespace_option
+@cluster_options
 @click.option(
     "-o",
     "--output",
@@ -28,16 +39,65 @@ if TYPE_CHECKING:
     show_default=True,
     help="How findings are printed.",
 )
-def command(manifests: tuple[str, ...], strict: bool, fixes: bool, output: str) -> int:
+def command(
+    manifests: tuple[str, ...],
+    strict: bool,
+    fixes: bool,
+    is_live: bool,
+    namespace: str | None,
+    kubeconfig: Path | None,
+    context: str | None,
+    output: str,
+) -> int:
     """Find what will fail in Kubernetes manifests of LLM servers."""
-    from shardwright.cli.manifests import read_manifests
-    from shardwright.lint.objects import load
-    from shardwright.lint.report import WRITERS, plain
+    from shardwright.lint.report import WRITERS
     from shardwright.lint.run import lint
     from shardwright.lint.table import RULES
     from shardwright.model.finding import Severity
 
+    if not manifests and not is_live:
+        raise usage_error(
+            "no-manifests", "nothing to lint", remedy="name files or folders, - or --cluster"
+        )
     gc.disable()  # the values read live until exit; collecting among them doubles the time
+    live = _Live(kubeconfig, context, namespace) if is_live else None
+    loaded, beside = _load(manifests, live)
+    findings = lint(loaded, beside=beside)
+    if fixes:
+        broken = {file for file, _ in loaded.broken}
+        texts = {name: text for name, text in loaded.texts.items() if name not in broken}
+        if _write_fixes(findings, texts):
+            loaded, beside = _load(manifests, live)
+            findings = lint(loaded, beside=beside)
+    sys.stdout.write(WRITERS[output](findings, RULES))
+    if loaded.broken:
+        return ExitCode.USAGE
+    grave = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
+    failed = any(finding.severity in grave for finding in findings)
+    return ExitCode.VERDICT_NO if failed else ExitCode.DONE
+
+
+class _Live:
+    """The objects of a namespace, read once."""
+
+    def __init__(self, kubeconfig: Path | None, context: str | None, namespace: str | None) -> None:
+        from shardwright.drive.kube import connect
+        from shardwright.lint.live import live_objects
+
+        with connect(kubeconfig, context) as cluster:
+            self.namespace = namespace or cluster.default_namespace
+            self.objects = live_objects(cluster, self.namespace)
+
+
+def _load(manifests: tuple[str, ...], live: _Live | None) -> tuple[Loaded, tuple[KubeObject, ...]]:
+    """Read the files, and what is to be seen beside them."""
+    from shardwright.cli.manifests import read_manifests
+    from shardwright.lint.live import beside_files
+    from shardwright.lint.objects import Loaded, load
+    from shardwright.lint.report import plain
+
+    if not manifests:
+        return Loaded(objects=live.objects if live else ()), ()
     found = read_manifests(manifests)
     for note in found.notes:
         click.echo(f"note: {plain(note)}", err=True)
@@ -48,22 +108,10 @@ def command(manifests: tuple[str, ...], strict: bool, fixes: bool, output: str) 
             remedy="name files that end in .yaml, .yml or .json, or render the chart first",
         )
     loaded = load(tuple(found.sources))
-    findings = lint(loaded)
-    if fixes:
-        broken = {file for file, _ in loaded.broken}
-        texts = {source.name: source.text for source in found.sources if source.name not in broken}
-        fixed = _write_fixes(findings, texts)
-        if fixed:
-            findings = lint(load(tuple(read_manifests(manifests).sources)))
-    sys.stdout.write(WRITERS[output](findings, RULES))
-    if loaded.broken:
-        return ExitCode.USAGE
-    grave = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
-    return (
-        ExitCode.VERDICT_NO
-        if any(finding.severity in grave for finding in findings)
-        else ExitCode.DONE
-    )
+    if live is None:
+        return loaded, ()
+    placed, beside = beside_files(loaded.objects, live.objects, live.namespace)
+    return dataclasses.replace(loaded, objects=placed), beside
 
 
 def _write_fixes(findings: tuple[LintFinding, ...], texts: dict[str, str]) -> int:

@@ -65,6 +65,8 @@ class Bundle:
 
     def __init__(self, objects: tuple[KubeObject, ...]) -> None:
         self.objects = objects
+        self.resolved: dict[tuple[str, str, str], object] = {}
+        """Answers of `names.resolve`, which rules ask again and again."""
 
     @cached_property
     def by_kind(self) -> Mapping[str, list[KubeObject]]:

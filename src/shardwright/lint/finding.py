@@ -36,13 +36,15 @@ class Fix:
 class Found:
     """What a rule yields. severity, why and remedy default to the rule's own.
 
-    near: text to look for inside the field, to name a line within a script.
+    near: text to look for inside the field, to name a line within a script. line: the line itself
+    (from 1), where a path cannot name it.
     """
 
     object: KubeObject
     path: Path
     what: str
     near: str = ""
+    line: int | None = None
     severity: Severity | None = None
     why: str = ""
     remedy: str = ""

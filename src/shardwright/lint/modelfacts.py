@@ -34,6 +34,8 @@ class ModelFacts:
     num_kv_heads: int
     weight_bytes: int
     max_positions: int
+    dtype: str = "bfloat16"
+    """What engines serve it in by themselves: half precision where the file holds float32."""
     is_certain: bool = True
 
 
@@ -55,6 +57,7 @@ def model_facts(name: str) -> ModelFacts | None:
         return None
     return ModelFacts(
         id=found,
+        dtype="bfloat16" if shape.dtype == "float32" else shape.dtype,
         is_certain=is_certain,
         num_attention_heads=shape.num_attention_heads,
         num_kv_heads=shape.num_kv_heads,

@@ -61,6 +61,14 @@ class Resolution:
 
 def resolve(bundle: Bundle, origin: Workload, name: str) -> Resolution:
     """Resolve a host name as a pod of this workload would."""
+    key = (origin.namespace, origin.name, name)
+    if key not in bundle.resolved:
+        bundle.resolved[key] = _resolve(bundle, origin, name)
+    found = bundle.resolved[key]
+    return found if isinstance(found, Resolution) else Resolution(kind=Kind.UNKNOWN)
+
+
+def _resolve(bundle: Bundle, origin: Workload, name: str) -> Resolution:
     lowered = name.lower().rstrip(".")
     if not is_known(name) or "$" in name or not lowered:
         return Resolution(kind=Kind.UNKNOWN)
@@ -82,6 +90,8 @@ def resolve(bundle: Bundle, origin: Workload, name: str) -> Resolution:
 
 
 def _is_address(name: str) -> bool:
+    if not name[0].isdigit() and ":" not in name:
+        return False
     try:
         ipaddress.ip_address(name)
     except ValueError:
@@ -162,6 +172,8 @@ def _pod(bundle: Bundle, namespace: str, pod: str, service: str) -> Resolution |
         for owner in bundle.workloads_by_name.get((namespace, match[1]), []):
             governing = text(owner.spec.get("serviceName"))
             is_there = int(match[2]) < max(1, owner.replicas)
+            if _is_indexed_job(owner, service) and is_there:
+                return Resolution(kind=Kind.POD, workload=owner)
             if owner.kind == "StatefulSet" and governing == service and is_there:
                 its_service = bundle.services_by_name.get((namespace, service))
                 return Resolution(kind=Kind.POD, workload=owner, service=its_service)
@@ -170,6 +182,13 @@ def _pod(bundle: Bundle, namespace: str, pod: str, service: str) -> Resolution |
                 return Resolution(kind=Kind.POD, workload=owner)
     named = bundle.workloads_by_hostname.get((namespace, pod, service))
     return Resolution(kind=Kind.POD, workload=named) if named is not None else None
+
+
+def _is_indexed_job(owner: Workload, service: str) -> bool:
+    """True for a Job whose pods are named by index under their subdomain."""
+    is_indexed = text(owner.spec.get("completionMode")) == "Indexed"
+    subdomain = text(owner.pods[0].data.get("subdomain"))
+    return owner.kind == "Job" and is_indexed and subdomain == service
 
 
 def _explain(bundle: Bundle, origin: Workload, parsed: list[_Parsed]) -> str:

@@ -28,7 +28,9 @@ def summary(findings: Findings) -> str:
     """Count findings in words."""
     errors = sum(f.severity is Severity.ERROR for f in findings)
     warnings = sum(f.severity is Severity.WARNING for f in findings)
-    return f"{_count(errors, 'error')}, {_count(warnings, 'warning')}"
+    notes = len(findings) - errors - warnings
+    tail = f", {_count(notes, 'note')}" if notes else ""
+    return f"{_count(errors, 'error')}, {_count(warnings, 'warning')}{tail}"
 
 
 def _count(number: int, noun: str) -> str:
@@ -39,7 +41,7 @@ def as_text(findings: Findings) -> str:
     """Write findings for people: place, code, what, why, remedy."""
     blocks: list[str] = []
     for finding in findings:
-        place = plain(finding.file) or "(object)"
+        place = plain(finding.file or finding.object)
         place = f"{place}:{finding.line}" if finding.line is not None else place
         lines = [f"{place}: {finding.severity.value}: {finding.code}"]
         if finding.object:

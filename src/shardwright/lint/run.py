@@ -16,8 +16,13 @@ _SIBLINGS = {"args": "command", "command": "args"}
 _RANK = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 
 
-def lint(loaded: Loaded, rules: Iterable[Rule] = RULES) -> tuple[LintFinding, ...]:
-    """Lint what was read, files that are broken included; findings come in order of the text."""
+def lint(
+    loaded: Loaded, rules: Iterable[Rule] = RULES, *, beside: tuple[KubeObject, ...] = ()
+) -> tuple[LintFinding, ...]:
+    """Lint what was read, files that are broken included; findings come in order of the text.
+
+    beside: objects that are there already. Rules see them, and nothing is said about them.
+    """
     findings = [
         LintFinding(
             code="yaml-invalid",
@@ -31,7 +36,7 @@ def lint(loaded: Loaded, rules: Iterable[Rule] = RULES) -> tuple[LintFinding, ..
         )
         for file, problem in loaded.broken
     ]
-    findings += lint_objects(loaded.objects, rules, texts=loaded.texts)
+    findings += lint_objects(loaded.objects, rules, texts=loaded.texts, beside=beside)
     return tuple(sorted(findings, key=_order))
 
 
@@ -40,14 +45,18 @@ def lint_objects(
     rules: Iterable[Rule] = RULES,
     *,
     texts: Mapping[str, str] | None = None,
+    beside: tuple[KubeObject, ...] = (),
 ) -> list[LintFinding]:
     """Lint objects. texts: the files they came from, to name lines within scripts."""
-    scene = Scene(objects)
+    scene = Scene((*objects, *beside))
+    is_silent = {id(obj) for obj in beside}
     lines: dict[str, list[str]] = {}
     findings: dict[tuple[object, ...], LintFinding] = {}
     for rule in rules:
         for found in rule.check(scene):
             obj = found.object
+            if id(obj) in is_silent:
+                continue
             if obj.file not in lines and texts and obj.file in texts:
                 lines[obj.file] = LINE_BREAK.split(texts[obj.file])
             finding = LintFinding(
@@ -68,6 +77,8 @@ def lint_objects(
 def _line(found: Found, lines: list[str] | None) -> int | None:
     """Name the line of a field, or of the text to look for inside it."""
     obj, path = found.object, found.path
+    if found.line is not None:
+        return found.line
     line = obj.line_at(path)
     if line is None or not found.near or lines is None:
         return line

@@ -5,11 +5,17 @@ from __future__ import annotations
 from functools import cached_property
 
 from shardwright.lint.bundle import Bundle
+from shardwright.lint.command.standing import DoubtfulFlag, find_doubtful_flags
 from shardwright.lint.groups import Group, find_groups
 
 
 class Scene(Bundle):
     """A bundle with its groups."""
+
+    @cached_property
+    def doubtful_flags(self) -> tuple[DoubtfulFlag, ...]:
+        """Flags of engines that their release is not known to have."""
+        return tuple(find_doubtful_flags(self))
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:

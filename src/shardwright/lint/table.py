@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from shardwright.lint.finding import Rule
 from shardwright.lint.rules import (
+    admission,
     arguments,
+    cache,
     devices,
     disruption,
     flags,
@@ -33,11 +35,13 @@ RULES: tuple[Rule, ...] = (
     *lifecycle.RULES,
     *ray.RULES,
     *triton.RULES,
+    *admission.RULES,
     *arguments.RULES,
     *flags.RULES,
     *images.RULES,
     *memory.RULES,
     *devices.RULES,
+    *cache.RULES,
     *volumes.RULES,
     *weights.RULES,
     *probes.RULES,

@@ -14,7 +14,9 @@ kind: Deployment   # kept
 metadata:
   name: a
 spec:
+  selector: {matchLabels: {app: a}}
   template:
+    metadata: {labels: {app: a}}
     spec:
       containers:
         - name: c   # kept too

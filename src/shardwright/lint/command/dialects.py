@@ -109,7 +109,6 @@ TRITON = Dialect(
     versioned_image=r".*tritonserver:([0-9]+\.[0-9]+).*",
 )
 DIALECTS: tuple[Dialect, ...] = (VLLM, SGLANG, TENSORRT_LLM, TRITON)
-BY_ENGINE = {dialect.engine: dialect for dialect in DIALECTS}
 _BY_PROGRAM = {program: dialect for dialect in DIALECTS for program in dialect.programs}
 _BY_MODULE = {module: dialect for dialect in DIALECTS for module in dialect.modules}
 _VERSIONED = tuple((d, re.compile(d.versioned_image)) for d in DIALECTS)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from shardwright.facts.flags import FlagCatalog, catalog
-from shardwright.lint.command.dialects import BY_ENGINE, Dialect, Engine
+from shardwright.lint.command.dialects import Dialect, Engine
 from shardwright.lint.objects import KubeObject, Path
 from shardwright.lint.reading import integer
 from shardwright.lint.shell.script import is_known
@@ -48,7 +48,8 @@ class Flag:
 class EngineInvocation:
     """One engine process. version: from the image's tag; None when that does not tell."""
 
-    engine: Engine
+    dialect: Dialect
+    """How this engine's command line is written."""
     form: Form
     version: Version | None
     positionals: tuple[str, ...]
@@ -61,9 +62,9 @@ class EngineInvocation:
     """Variables the script sets for it."""
 
     @property
-    def dialect(self) -> Dialect:
-        """How this engine's command line is written."""
-        return BY_ENGINE[self.engine]
+    def engine(self) -> Engine:
+        """Which engine it is."""
+        return self.dialect.engine
 
     def find(self, names: tuple[str, ...]) -> Flag | None:
         """Return the last use of any of these flags: the one that counts."""

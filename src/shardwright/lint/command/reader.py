@@ -246,7 +246,7 @@ class _CommandReader:
         flags, positionals = read_arguments(words, dialect)
         self.result.engines.append(
             EngineInvocation(
-                engine=dialect.engine,
+                dialect=dialect,
                 form=form,
                 version=version_of(self.container.image, dialect.engine),
                 positionals=positionals,

@@ -9,28 +9,19 @@ from shardwright.lint.command.invocation import EngineInvocation, Flag
 from shardwright.lint.finding import Found, Rule
 from shardwright.lint.fixes import rename_flag
 from shardwright.lint.scene import Scene
-from shardwright.lint.shell.script import is_known
 from shardwright.model.finding import Severity
 
-_ALWAYS = frozenset({"--help", "-h", "--version", "-v"})
 
-
-def _judged(scene: Scene) -> Iterator[tuple[EngineInvocation, FlagCatalog, Flag, Standing]]:
-    for _, engine in scene.engines:
-        catalog = engine.catalog
-        if catalog is None:
-            continue
-        for flag in engine.flags:
-            is_readable = is_known(flag.typed) and " " not in flag.typed
-            if flag.name in _ALWAYS or not is_readable or not flag.name.startswith("--"):
-                continue
-            yield engine, catalog, flag, catalog.standing(flag.name, engine.version)
+def _standing(
+    scene: Scene, standing: Standing
+) -> Iterator[tuple[EngineInvocation, FlagCatalog, Flag]]:
+    for doubtful in scene.doubtful_flags:
+        if doubtful.standing is standing:
+            yield doubtful.engine, doubtful.catalog, doubtful.flag
 
 
 def _flag_unknown(scene: Scene) -> Iterator[Found]:
-    for engine, catalog, flag, standing in _judged(scene):
-        if standing is not Standing.NEVER:
-            continue
+    for engine, catalog, flag in _standing(scene, Standing.NEVER):
         near = catalog.nearest(flag.name)
         yield Found(
             object=engine.site.object,
@@ -42,9 +33,7 @@ def _flag_unknown(scene: Scene) -> Iterator[Found]:
 
 
 def _flag_removed(scene: Scene) -> Iterator[Found]:
-    for engine, catalog, flag, standing in _judged(scene):
-        if standing is not Standing.REMOVED:
-            continue
+    for engine, catalog, flag in _standing(scene, Standing.REMOVED):
         replacement = catalog.replacement(flag.name, engine.version)
         instead = replacement.instead if replacement else ""
         note = f" ({replacement.note})" if replacement and replacement.note else ""
@@ -62,9 +51,7 @@ def _flag_removed(scene: Scene) -> Iterator[Found]:
 
 
 def _flag_too_new(scene: Scene) -> Iterator[Found]:
-    for engine, catalog, flag, standing in _judged(scene):
-        if standing is not Standing.NOT_YET:
-            continue
+    for engine, catalog, flag in _standing(scene, Standing.NOT_YET):
         first = min(history.first for history in catalog.flags[flag.name])
         yield Found(
             object=engine.site.object,
@@ -76,8 +63,8 @@ def _flag_too_new(scene: Scene) -> Iterator[Found]:
 
 
 def _flag_unlisted(scene: Scene) -> Iterator[Found]:
-    for engine, catalog, flag, standing in _judged(scene):
-        if standing is Standing.UNSURE and flag.name not in catalog.flags:
+    for engine, catalog, flag in _standing(scene, Standing.UNSURE):
+        if flag.name not in catalog.flags:
             yield Found(
                 object=engine.site.object,
                 path=engine.site.path,

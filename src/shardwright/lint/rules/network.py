@@ -68,6 +68,7 @@ def _rdma_without_memlock(scene: Scene) -> Iterator[Found]:
             yield Found(
                 object=member.object,
                 path=(*container.path, "securityContext"),
+                severity=Severity.NOTE if container.drops_capabilities else Severity.WARNING,
                 what=(
                     f"container {container.name} has {container.rdma_resources[0]} and may not"
                     " lock memory"
@@ -151,6 +152,7 @@ RULES = (
         why=(
             "RDMA registers pinned memory. Unless the node's container runtime raises the memlock"
             " limit, registration needs the IPC_LOCK capability, and fails with ENOMEM without it."
+            " A container that drops all capabilities relies on the runtime: only noted."
         ),
         remedy=(
             "add IPC_LOCK under securityContext.capabilities.add, or raise memlock in the runtime"

@@ -178,7 +178,7 @@ def _tensor_across_nodes(scene: Scene) -> Iterator[Found]:
 def _length_beyond_model(scene: Scene) -> Iterator[Found]:
     for member, engine in scene.engines:
         flag = engine.find(engine.dialect.max_length) if engine.dialect.max_length else None
-        length = _tokens(flag.value) if flag else None
+        length = read_tokens(flag.value) if flag else None
         facts = model_facts(engine.model) if length else None
         is_stretched = engine.has("--rope-scaling", "--hf-overrides", "--json-model-override-args")
         allowed = "VLLM_ALLOW_LONG_MAX_MODEL_LEN" in member.container.env
@@ -195,7 +195,7 @@ def _length_beyond_model(scene: Scene) -> Iterator[Found]:
             )
 
 
-def _tokens(value: str | None) -> int | None:
+def read_tokens(value: str | None) -> int | None:
     """Read a number of tokens, with vLLM's suffixes: `32k` is 32,000, `32K` 32,768."""
     if value and value[-1] in _TOKEN_UNITS and (number := integer(value[:-1])) is not None:
         return number * _TOKEN_UNITS[value[-1]]

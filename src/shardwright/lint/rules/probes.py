@@ -165,7 +165,7 @@ def _port_mismatch(scene: Scene) -> Iterator[Found]:
     for member, engine in _serving(scene):
         if len(member.command.engines) > 1 or engine.port is None or engine.is_conditional:
             continue
-        if len(member.pod.containers) > 1 or member.command.is_opaque:
+        if member.pod.has_sidecars or member.command.is_opaque:
             continue
         others = {8001, 8002} if engine.engine is Engine.TRITON else set()
         for probe in member.container.probes.values():

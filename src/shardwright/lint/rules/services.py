@@ -31,6 +31,7 @@ def _meeting_by_pod_name(scene: Scene) -> Iterator[tuple[Member, Workload, Servi
 
 def _service_name_without_service(scene: Scene) -> Iterator[Found]:
     joined = {id(workload) for _, workload, _ in _meeting_by_pod_name(scene)}
+    is_one_file_of_many = len(scene.objects) == 1
     serving = {id(member.workload) for member in scene.members}
     for workload in scene.workloads:
         if workload.kind != "StatefulSet" or id(workload) not in serving | joined:
@@ -42,7 +43,9 @@ def _service_name_without_service(scene: Scene) -> Iterator[Found]:
             yield Found(
                 object=workload.manifest,
                 path=("spec", "serviceName"),
-                severity=Severity.ERROR if id(workload) in joined else Severity.WARNING,
+                severity=Severity.ERROR
+                if id(workload) in joined and not is_one_file_of_many
+                else Severity.WARNING,
                 what=f"no Service {name} is given, so {workload.name}-0.{name} has no address",
             )
 
@@ -134,7 +137,7 @@ def _serves(group: Group) -> bool:
 def _port_mismatch(scene: Scene) -> Iterator[Found]:
     for group in scene.groups:
         port, pod = group.engine.port, group.lead.pod
-        if port is None or len(pod.containers) > 1 or not _serves(group):
+        if port is None or pod.has_sidecars or not _serves(group):
             continue
         declared = group.lead.container.ports
         known = {port, *declared.values(), *_OTHER_PORTS}

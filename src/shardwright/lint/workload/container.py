@@ -120,6 +120,8 @@ class Container:
     """Declared container ports; unnamed ones under their number."""
     probes: Mapping[ProbeKind, Probe]
     capabilities: frozenset[str]
+    drops_capabilities: bool
+    """True if it gives up all capabilities on purpose."""
     is_privileged: bool
     is_init: bool
     path: Path
@@ -188,6 +190,7 @@ def read_container(data: dict[str, object], path: Path, *, is_init: bool = False
             text(item).removeprefix("CAP_")
             for item in sequence(dig(security, "capabilities", "add"))
         ),
+        drops_capabilities="ALL" in sequence(dig(security, "capabilities", "drop")),
         is_privileged=security.get("privileged") is True,
         is_init=is_init,
         path=path,

@@ -53,11 +53,18 @@ def read_workload(obj: KubeObject) -> Workload | None:
     reader = _READERS.get(obj.kind)
     if reader is not None:
         workload = reader(obj)
-        return workload if workload.pods else None
+        return workload if workload.pods and not _is_patch(workload) else None
     if obj.kind in _PODLESS or not obj.group or obj.group.endswith("k8s.io"):
         return None
     pods = tuple(_search(obj.data.get("spec"), ("spec",), 0))
     return Workload(manifest=obj, pods=pods, replicas=1, is_managed=True) if pods else None
+
+
+def _is_patch(workload: Workload) -> bool:
+    """True for a kustomize patch, which names only what it changes: containers without image."""
+    return any(
+        not container.image.reference for pod in workload.pods for container in pod.containers
+    )
 
 
 def _plain(obj: KubeObject) -> Workload:

@@ -62,6 +62,13 @@ class Pod:
     template_path: Path
 
     @property
+    def has_sidecars(self) -> bool:
+        """True if other containers run beside the engine and may answer on ports of their own."""
+        return len(self.containers) > 1 or any(
+            container.data.get("restartPolicy") == "Always" for container in self.init_containers
+        )
+
+    @property
     def gpus(self) -> int:
         """Whole GPUs of all containers."""
         return sum(container.gpus for container in self.containers)

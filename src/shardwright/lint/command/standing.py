@@ -1,0 +1,38 @@
+"""The flags of every engine judged once against the engine's lists, for the rules about flags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from shardwright.facts.flags import FlagCatalog, Standing
+from shardwright.lint.bundle import Bundle
+from shardwright.lint.command.invocation import EngineInvocation, Flag
+from shardwright.lint.shell.script import is_known
+
+_ALWAYS = frozenset({"--help", "--version"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DoubtfulFlag:
+    """A flag as used, and what is known of it in the engine's release."""
+
+    engine: EngineInvocation
+    catalog: FlagCatalog
+    flag: Flag
+    standing: Standing
+
+
+def find_doubtful_flags(bundle: Bundle) -> Iterator[DoubtfulFlag]:
+    """Yield the flags that are not simply known."""
+    for _, engine in bundle.engines:
+        catalog = engine.catalog
+        for flag in engine.flags if catalog is not None else ():
+            is_readable = is_known(flag.typed) and " " not in flag.typed
+            if flag.name in _ALWAYS or not flag.name.startswith("--") or not is_readable:
+                continue
+            if catalog is None:
+                continue
+            standing = catalog.standing(flag.name, engine.version)
+            if standing is not Standing.KNOWN:
+                yield DoubtfulFlag(engine=engine, catalog=catalog, flag=flag, standing=standing)
