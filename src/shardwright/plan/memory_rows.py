@@ -103,6 +103,8 @@ def _gpu(row: Mapping[str, str]) -> Gpu:
 def _figures(question: MemoryQuestion, answer: MemoryAnswer) -> dict[str, str]:
     first = answer.ranks[0]
     notes = [f.what for f in question.shape.findings]
+    if question.shape.is_multimodal:
+        notes.append("the vision encoder's own activation is not counted")
     if not answer.fits:
         notes.append(f"does not fit: {answer.shortfall_bytes / GIB:.2f} GiB short")
     return {

@@ -13,7 +13,7 @@ from shardwright.facts import models
 from shardwright.model.errors import usage_error
 from shardwright.model.finding import Finding, Severity
 from shardwright.model.origin import Origin
-from shardwright.model.shape import ModelShape, Quantization, Tensor
+from shardwright.model.shape import Layer, ModelShape, Quantization, Tensor
 from shardwright.shape import quantization as quantizations
 from shardwright.shape.compressed import build_compressed
 from shardwright.shape.decoder import Decoder
@@ -139,7 +139,7 @@ def _shape(raw: Mapping[str, Any], model_id: str) -> ModelShape:
                 remedy="compare the weights with the engine's own `Model loading took` line",
             )
         )
-    layers, mtp = decoder.layers, decoder.mtp
+    layers, mtp = _interned(decoder.layers), decoder.mtp
     quantization = quantizations.published(f)
     if quantization is None and (quantization := quantizations.from_name(model_id)):
         origin = Origin.ASSUMED
@@ -198,6 +198,12 @@ def _text_fields(raw: Mapping[str, Any]) -> Fields:
         )
     kind = str(raw.get("model_type", "?"))
     return Fields({**DEFAULTS.get(kind, {}), **raw}, kind, raw)
+
+
+def _interned(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    """Make equal layers one object: what is summed per layer is then summed once per kind."""
+    seen: dict[Layer, Layer] = {}
+    return tuple(seen.setdefault(layer, layer) for layer in layers)
 
 
 def _inferred(model_id: str, quantization: Quantization) -> Finding:

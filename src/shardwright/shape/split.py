@@ -149,8 +149,10 @@ def stage_weights(
 
     layers = shape.layers[stage.first_layer : stage.first_layer + stage.num_layers]
     counts = Counter(map(id, layers))
+    absorbed = 0
     for layer in {id(x): x for x in layers}.values():
         add(layer.tensors, counts[id(layer)])
+        absorbed += _absorbed(layer.tensors, layout) * counts[id(layer)]
     if is_first or (is_last and shape.tie_word_embeddings):
         add(shape.first, part="embedding")
     if is_last:
@@ -167,7 +169,7 @@ def stage_weights(
         head=groups["head"],
         vision=groups["vision"],
         rope=rope,
-        absorbed=sum(_absorbed(layer.tensors, layout) for layer in layers),
+        absorbed=absorbed,
         rounding=sum(rounding(size) * times for size, times in sizes.items()),
     )
 

@@ -37,6 +37,13 @@ def test_a_row_that_cannot_be_predicted_says_why_and_the_rest_go_on(change, note
     assert good["kv_tokens"]
 
 
+def test_a_vision_encoder_is_weighed_and_its_activation_said_to_be_missing():
+    [out] = predict_rows([{**ROW, "model": "google/gemma-3-27b-it"}])
+    # 27,432,406,640 parameters with the tower: 51.1 GiB
+    assert float(out["weights_gib"]) == pytest.approx(51.1, abs=0.2)
+    assert "vision encoder" in out["note"]
+
+
 def test_a_total_of_its_own_goes_before_the_gpus():
     small, large = predict_rows([{**ROW, "gpu_total_gib": "60"}, ROW])
     assert int(small["kv_tokens"]) < int(large["kv_tokens"])

@@ -92,3 +92,14 @@ def test_an_unknown_name_is_answered_with_the_nearest():
     with pytest.raises(ShardwrightError) as caught:
         load("meta-llama/Lama-3.1-70B")
     assert "meta-llama/Llama-3.1-70B" in caught.value.remedy
+
+
+def test_equal_layers_are_one_object_so_sums_are_done_once_per_kind():
+    kinds = {name: len({id(x) for x in load(name).layers}) for name in (
+        "meta-llama/Llama-3.1-405B", "deepseek-ai/DeepSeek-V3", "google/gemma-3-27b-it",
+    )}  # fmt: skip
+    assert kinds == {
+        "meta-llama/Llama-3.1-405B": 1,
+        "deepseek-ai/DeepSeek-V3": 2,
+        "google/gemma-3-27b-it": 2,
+    }
