@@ -84,7 +84,7 @@ def engine_mounts() -> tuple[Path, ...]:
         return ()
     pythons = {
         path.resolve().parent.parent
-        for path in engines.glob("*/.venv/bin/python")
+        for path in engines.glob("*/bin/python")
         if not path.resolve().is_relative_to("/usr")
     }
     return (engines, *sorted(pythons))

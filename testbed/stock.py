@@ -52,13 +52,24 @@ def _base_files() -> dict[str, Path]:
     return files
 
 
+def _package_files() -> dict[str, Path]:
+    """This repository's package: the engine's CPU plugin, and the job that writes small models."""
+    source = Path(__file__).parents[1] / "src" / "shardwright"
+    files = (path for path in sorted(source.rglob("*")) if path.is_file())
+    return {
+        f"/opt/shardwright/shardwright/{path.relative_to(source)}": path
+        for path in files
+        if path.suffix != ".pyc"
+    }
+
+
 def engine_image() -> Image:
     """Describe the image in which the real engine of this host runs."""
-    virtual = sorted(engines_dir().glob("*/.venv/bin"))
-    path = [str(entry) for entry in virtual] + ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin"]
+    path = [str(entry.parent) for entry in sorted(engines_dir().glob("*/bin/vllm"))]
+    path += ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin"]
     return Image(
         name=ENGINE_IMAGE,
-        files=_base_files(),
+        files=_base_files() | _package_files(),
         directories=("/tmp", "/root", "/home", "/proc", "/sys", "/dev", "/run", "/var/tmp"),  # noqa: S108
         links={"/bin": "usr/bin", "/sbin": "usr/sbin", "/lib": "usr/lib", "/lib64": "usr/lib64"},
         env={"PATH": ":".join(path), "HOME": "/root", "LANG": "C.UTF-8"},

@@ -85,7 +85,7 @@ def _roll_out(
     from shardwright.deploy.rollout import Rollout
     from shardwright.drive.clock import SystemClock
 
-    return Rollout(cluster, SystemClock(), target, _tell).deploy(
+    return Rollout(cluster, SystemClock(), target, tell_event).deploy(
         objects, changes, rollback=rollback
     )
 
@@ -116,7 +116,8 @@ def _confirm(changes: tuple[ObjectChange, ...], *, yes: bool) -> None:
     click.confirm("The endpoint stops serving until the new pods are ready. Go on?", abort=True)
 
 
-def _tell(event: Event) -> None:
+def tell_event(event: Event) -> None:
+    """Write one event of a rollout to stderr."""
     from shardwright.deploy.rollout import Done, Moved
 
     if isinstance(event, Moved):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from shardwright.cli.cluster import cluster_options
 from shardwright.cli.options import output_option, print_json, spec_argument
 from shardwright.cli.resolve import resolve
 from shardwright.model.errors import ExitCode, ShardwrightError, usage_error
@@ -57,6 +58,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="Directory for logs and reports.",
 )
+@click.option("--cluster", is_flag=True, help="On Kubernetes: the rendered manifests themselves.")
+@cluster_options
+@click.option("--image", help="With --cluster: image with the CPU engine and this package.")
 @output_option
 def command(
     spec: Path,
@@ -67,6 +71,10 @@ def command(
     compare: bool,
     timeout: int,
     out: Path,
+    cluster: bool,
+    kubeconfig: Path | None,
+    context: str | None,
+    image: str | None,
     output: str,
 ) -> int:
     """Run SPEC.yaml here with the real engine, on the CPU and at small scale, and prove it."""
@@ -77,6 +85,11 @@ def command(
     from shardwright.rehearse.text import report_text
 
     _interrupt_on(signal.SIGTERM, signal.SIGHUP)
+    if cluster:
+        from shardwright.cli.rehearse_cluster import Where, run
+
+        where = Where(kubeconfig=kubeconfig, context=context, image=image, out=out)
+        return run(spec, _ranks(ranks), where, output)
     progress = Progress()
     resolved = resolve(spec)
     if bench and nodes == "namespaces":

@@ -50,7 +50,7 @@ def stage(
     deployed = build_launch_plan(request, resolved.shape, plan)
     rules = refuse_unrehearsed(deployed, plan.layout, engine.rehearsal)
     layout = rehearsed_layout(plan.layout, ranks)
-    published = _published(request, folder)
+    published = published_config(request, folder)
     refuse(engine.name, published)
     small = shrink(published, plan.layout, layout, engine.split_layers)
     folder_of_small = _checkpoint(small)
@@ -100,7 +100,8 @@ def _check(plan: LaunchPlan, rules: Rehearsal, is_isolated: bool, home: Path | N
         raise found[0]
 
 
-def _published(request: Request, folder: Path) -> Mapping[str, Any]:
+def published_config(request: Request, folder: Path) -> Mapping[str, Any]:
+    """Read config.json as it was published: the user's file, or the model's own."""
     if request.model.config_file:
         path = folder / request.model.config_file
         config: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))

@@ -32,7 +32,7 @@ def preflight(
         *_forbidden(cluster, plan, objects),
         *_secrets(cluster, plan),
         *_storage(cluster, plan),
-        *_gpus(cluster, plan),
+        *gpu_shortage(cluster, plan),
         *_quota(cluster, plan),
     ]
     order = list(Severity)
@@ -182,31 +182,32 @@ def _access(claim: Object, mode: str) -> Iterator[Finding]:
         )
 
 
-def _gpus(cluster: Cluster, plan: LaunchPlan) -> Iterator[Finding]:
+def gpu_shortage(cluster: Cluster, plan: LaunchPlan) -> tuple[Finding, ...]:
+    """Say whether the members of a plan find their GPUs now; nothing if they do."""
     per_pod = max((each.gpus for each in plan.group.members), default=0)
     if not per_pod:
-        return
+        return ()
     try:
         nodes = cluster.list("v1", "Node")
         pods = cluster.list("v1", "Pod")
     except ShardwrightError as error:
-        yield _not_checked("free GPUs", error)
-        return
+        return (_not_checked("free GPUs", error),)
     others = [each for each in pods if not _is_own(each, plan)]
     usable = usable_gpus(nodes, others, plan.placement)
     wanted = plan.replicas * len(plan.group.members)
     fitting = num_slots(usable, per_pod)
     if fitting >= wanted:
-        return
-    lines = "; ".join(f"{each.node} {each.free} of {each.total} free" for each in usable)
+        return ()
     selector = ", ".join(f"{key}={value}" for key, value in plan.placement.node_selector)
-    yield _error(
+    none = f"no usable node has {plan.placement.gpu_resource}"
+    why = "; ".join(f"{each.node} {each.free} of {each.total} free" for each in usable)
+    finding = _error(
         "too-few-gpus",
         f"{wanted} pods with {per_pod} {plan.placement.gpu_resource} each; {fitting} fit now",
-        lines or f"no usable node has {plan.placement.gpu_resource}"
-        + (f" and the labels {selector}" if selector else ""),
+        why or none + (f" and the labels {selector}" if selector else ""),
         "free GPUs, add nodes, or choose a smaller spec.parallelism",
-    )  # fmt: skip
+    )
+    return (finding,)
 
 
 def _is_own(pod: Object, plan: LaunchPlan) -> bool:

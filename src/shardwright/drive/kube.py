@@ -20,6 +20,7 @@ from lightkube.config.kubeconfig import DEFAULT_KUBECONFIG, SingleConfig
 from lightkube.core.exceptions import ConfigError
 
 from shardwright.drive.kube_errors import connection_error, status_error
+from shardwright.drive.kube_http import ServiceHttp
 from shardwright.model.cluster import FIELD_MANAGER, Object, ObjectRef
 from shardwright.model.errors import ExitCode, ShardwrightError
 
@@ -188,8 +189,16 @@ class KubeCluster:
 
     def call(self, service: ObjectRef, port: str, path: str, body: Object) -> Object:
         """POST to a Service through the API server: no route from here to the pods is needed."""
-        where = f"{self._path(service)}:{port}/proxy/{path.lstrip('/')}"
+        where = f"{self.proxy_base(service, port)}/{path.lstrip('/')}"
         return self._json("POST", where, body=body)
+
+    def proxy_base(self, service: ObjectRef, port: str) -> str:
+        """Return the path below which the API server passes requests on to a Service."""
+        return f"{self._path(service)}:{port}/proxy"
+
+    def service_http(self) -> ServiceHttp:
+        """Return a client for paths below `proxy_base`."""
+        return ServiceHttp(self._client)
 
     def _kinds(self, api_version: str) -> dict[str, tuple[str, bool]]:
         if api_version not in self._resources:

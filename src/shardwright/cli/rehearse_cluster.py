@@ -1,0 +1,270 @@
+"""The shell of `shardwright rehearse --cluster`: apply the small plan, prove it, remove it all."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from shardwright.cli.deploy import tell_event
+from shardwright.cli.options import print_json
+from shardwright.cli.plan import draw
+from shardwright.cli.progress import Progress
+from shardwright.cli.render import launch_plan, write_files
+from shardwright.cli.resolve import resolve
+from shardwright.cli.staging import MAX_MODEL_LEN, published_config
+from shardwright.deploy.inventory import COMPONENT, INSTANCE
+from shardwright.deploy.preflight import gpu_shortage, preflight
+from shardwright.deploy.progress import pod_progress
+from shardwright.deploy.rollout import Outcome, Result, Rollout, Target, planned_changes
+from shardwright.diagnose.doctor import as_text
+from shardwright.drive.clock import SystemClock
+from shardwright.drive.kube import KubeCluster, connect
+from shardwright.engines import find_engine
+from shardwright.engines.rehearsal import Rehearsal
+from shardwright.launch.build import build_launch_plan
+from shardwright.model.cluster import Object, ObjectRef, reference
+from shardwright.model.errors import ExitCode, ShardwrightError, usage_error
+from shardwright.model.finding import Severity
+from shardwright.model.plain import plain
+from shardwright.model.running import Leftovers
+from shardwright.plan.plan import make_plan
+from shardwright.rehearse.client import Client
+from shardwright.rehearse.coverage import refuse
+from shardwright.rehearse.events import Check, Stage
+from shardwright.rehearse.markdown import report_markdown
+from shardwright.rehearse.on_cluster import ClusterScene, cluster_scene, lines_of, seats_of
+from shardwright.rehearse.proof import Prover
+from shardwright.rehearse.report import Report, layout_words, not_proved_by, proved_by
+from shardwright.rehearse.scene import refuse_unrehearsed, rehearsed_layout
+from shardwright.rehearse.shrink import shrink
+from shardwright.rehearse.substitution import Substitution
+from shardwright.rehearse.text import report_text
+from shardwright.render.names import object_name
+from shardwright.render.objects import kubernetes_objects
+from shardwright.verify.identity import RankMatch, match_ranks, ranks_seen
+
+if TYPE_CHECKING:
+    from shardwright.cli.resolve import Resolved
+
+REMOVE_S = 120.0
+LOG_LINES = 5000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """Which cluster, and the image that holds the CPU engine and this package."""
+
+    kubeconfig: Path | None
+    context: str | None
+    image: str | None
+    out: Path
+
+
+def run(spec: Path, ranks: tuple[int, int] | None, where: Where, output: str) -> int:
+    """Rehearse, write the report and print it; 1 if something did not hold."""
+    resolved = resolve(spec)
+    report = rehearse_on_cluster(resolved, spec.parent, ranks, where, Progress())
+    folder = where.out / report.name / time.strftime("%Y%m%d-%H%M%S")
+    body = plain(report) | {"passed": report.passed, "directory": str(folder)}
+    topology = draw(resolved, launch_plan(spec), "mermaid")
+    files = {
+        "report.md": report_markdown(report, topology),
+        "report.json": json.dumps(body, indent=2, sort_keys=True) + "\n",
+    }
+    write_files(folder, files)
+    if output == "json":
+        print_json({"apiVersion": "shardwright.dev/rehearsal/v1alpha1", "rehearsal": body})
+    else:
+        click.echo(report_text(report), nl=False)
+    return ExitCode.DONE if report.passed else ExitCode.VERDICT_NO
+
+
+def rehearse_on_cluster(
+    resolved: Resolved, folder: Path, ranks: tuple[int, int] | None, where: Where,
+    progress: Progress,
+) -> Report:  # fmt: skip
+    """Rehearse a spec on a cluster; its namespace is removed whatever happens."""
+    scene, rules, vocab_size = _scene(resolved, folder, ranks, where)
+    clock = SystemClock()
+    began = clock.now()
+    with connect(where.kubeconfig, where.context) as cluster:
+        version = cluster.server_version()
+        planned = scene.with_planned_gpus()
+        if not gpu_shortage(cluster, planned.plan):
+            scene = planned
+        with _namespace(cluster, scene, progress):
+            progress.show(Stage(name="start", title=f"Applying {layout_words(scene.plan)}"))
+            outcome = _start(cluster, scene)
+            progress.show(Stage(name="prove", title="Asking the endpoint through its Service"))
+            checks = tuple(_checks(cluster, scene, vocab_size, progress))
+            matches = _identify(cluster, scene, rules)
+            nodes = _node_words(cluster, scene, version)
+        left = _wait_removed(cluster, scene.plan.namespace)
+    plan = scene.plan
+    return Report(
+        name=plan.name, model=plan.model, engine=plan.engine, engine_version=plan.engine_version,
+        rehearsed_version="that of the image", mechanism=plan.mechanism.value,
+        deployed=layout_words(scene.deployed), rehearsed=layout_words(plan), nodes=nodes,
+        ready_s=outcome.seconds, took_s=clock.now() - began, phases=(), checks=checks,
+        ranks=matches, agreement=None, compared_with=None, usage=(), drill=None,
+        changes=scene.changes, findings=(), leftovers=left,
+        proved=proved_by(plan, checks, matches, None, None),
+        not_proved=not_proved_by(scene.changes),
+    )  # fmt: skip
+
+
+def _scene(
+    resolved: Resolved, folder: Path, ranks: tuple[int, int] | None, where: Where
+) -> tuple[ClusterScene, Rehearsal, int]:
+    if where.image is None:
+        raise usage_error(
+            "rehearsal-image-missing",
+            "a rehearsal on a cluster needs an image with the CPU engine and this package",
+            remedy="pass --image; the test bed brings testbed.local/vllm-cpu:1",
+        )
+    request = resolved.request
+    engine = find_engine(request.engine.name)
+    plan = make_plan(request, resolved.shape)
+    deployed = build_launch_plan(request, resolved.shape, plan)
+    rules = refuse_unrehearsed(deployed, plan.layout, engine.rehearsal)
+    layout = rehearsed_layout(plan.layout, ranks)
+    published = published_config(request, folder)
+    refuse(engine.name, published)
+    small = shrink(published, plan.layout, layout, engine.split_layers)
+    sizes = Substitution(
+        tensor_parallel=layout.tensor_parallel,
+        layers=small.layers,
+        model_path="",
+        max_model_len=min(MAX_MODEL_LEN, plan.max_model_len),
+        image=where.image,
+        interface="eth0",
+    )
+    space = f"{deployed.name}-rehearsal"
+    scene = cluster_scene(deployed, small, sizes, rules, space)
+    return scene, rules, small.shape.vocab_size
+
+
+@contextmanager
+def _namespace(cluster: KubeCluster, scene: ClusterScene, progress: Progress) -> Iterator[None]:
+    """Make the namespace and the Secrets that pods name; remove all of it in the end."""
+    plan = scene.plan
+    ref = ObjectRef(api_version="v1", kind="Namespace", name=plan.namespace)
+    if cluster.get(ref) is not None:
+        raise usage_error(
+            "rehearsal-under-way",
+            f"namespace {plan.namespace} exists: another rehearsal runs, or one was cut off",
+            remedy=f"wait for it, or kubectl delete namespace {plan.namespace}",
+        )
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": plan.namespace}})
+    try:
+        for secret in plan.secrets:
+            value = base64.b64encode(secrets.token_hex(16).encode()).decode()
+            cluster.apply(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Secret",
+                    "metadata": {"name": secret.name, "namespace": plan.namespace},
+                    "data": dict.fromkeys(secret.keys, value),
+                }
+            )
+        yield
+    finally:
+        progress.show(Stage(name="stop", title=f"Removing namespace {plan.namespace}"))
+        cluster.delete(ref)
+
+
+def _start(cluster: KubeCluster, scene: ClusterScene) -> Outcome:
+    plan = scene.plan
+    objects = kubernetes_objects(plan)
+    for finding in preflight(cluster, plan, objects):
+        if finding.severity is Severity.ERROR:
+            raise ShardwrightError(
+                code=finding.code, what=finding.what, cause=finding.why, remedy=finding.remedy
+            )
+    target = Target(
+        name=plan.name,
+        namespace=plan.namespace,
+        num_pods=plan.replicas * len(plan.group.members),
+        budgets=plan.budgets,
+    )
+    changes = planned_changes(cluster, target, objects)
+    rollout = Rollout(cluster, SystemClock(), target, tell_event)
+    outcome = rollout.deploy(objects, changes, rollback=False)
+    if outcome.result is Result.FAILED:
+        report = as_text(outcome.report) if outcome.report else ""
+        raise ShardwrightError(
+            code="rehearsal-did-not-start",
+            what=f"the group was not ready after {outcome.seconds:.0f} s",
+            details=(*outcome.problems, *report.splitlines()),
+            remedy="mend what the details name, and rehearse again",
+            exit_code=ExitCode.VERDICT_NO,
+        )
+    return outcome
+
+
+def _checks(
+    cluster: KubeCluster, scene: ClusterScene, vocab_size: int, progress: Progress
+) -> Iterator[Check]:
+    plan = scene.plan
+    endpoint = plan.endpoints[0]
+    service = ObjectRef(
+        api_version="v1", kind="Service", name=object_name("Service", plan.name),
+        namespace=plan.namespace,
+    )  # fmt: skip
+    base = cluster.proxy_base(service, endpoint.port)
+    client = Client(http=cluster.service_http(), base=base, model=plan.served_name)
+    prover = Prover(
+        client=client, clock=SystemClock(), vocab_size=vocab_size,
+        health_path=endpoint.health_path,
+    )  # fmt: skip
+    for check in prover.checks():
+        if endpoint.api_key is not None and check.name != "health":
+            continue  # the API server does not pass a key on, so only what needs none is asked
+        progress.show(check)
+        yield check
+
+
+def _pods(cluster: KubeCluster, scene: ClusterScene) -> tuple[Object, ...]:
+    labels = {INSTANCE: scene.plan.name, COMPONENT: "serving"}
+    return cluster.list("v1", "Pod", namespace=scene.plan.namespace, labels=labels)
+
+
+def _identify(cluster: KubeCluster, scene: ClusterScene, rules: Rehearsal) -> tuple[RankMatch, ...]:
+    pods = _pods(cluster, scene)
+    seats = seats_of(pods)
+    member_at = {seat.address: seat.member for seat in seats}
+    logs: dict[int, str] = {}
+    for pod in pods:
+        member = member_at.get(pod["status"].get("podIP", ""))
+        if member is None:
+            continue
+        logs[member] = "".join(
+            cluster.logs(reference(pod), container["name"], tail_lines=LOG_LINES)
+            for container in pod["spec"]["containers"]
+        )
+    return match_ranks(scene.plan, ranks_seen(lines_of(logs), rules, seats))
+
+
+def _node_words(cluster: KubeCluster, scene: ClusterScene, version: str) -> str:
+    nodes = sorted({pod_progress(pod).node or "" for pod in _pods(cluster, scene)})
+    return f"pods on {', '.join(nodes)} of a Kubernetes {version}"
+
+
+def _wait_removed(cluster: KubeCluster, name: str) -> Leftovers:
+    ref = ObjectRef(api_version="v1", kind="Namespace", name=name)
+    clock = SystemClock()
+    end = clock.now() + REMOVE_S
+    while cluster.get(ref) is not None:
+        if clock.now() > end:
+            return Leftovers(remaining=(f"namespace {name}",))
+        clock.sleep(1.0)
+    return Leftovers(removed=(f"namespace {name}",))

@@ -1,0 +1,145 @@
+"""A rehearsal on Kubernetes: the rendered manifests themselves, with a small model in the claim.
+
+Pure. The wiring is the deployment's own; beside `substitute`, the only thing exchanged is the
+program of the job that brings the weights. It runs in a namespace of its own, so names stay.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+from shardwright.engines.rehearsal import Rehearsal
+from shardwright.model.cluster import Object
+from shardwright.model.launch import LaunchPlan, Task, TaskKind
+from shardwright.model.process import EnvVar
+from shardwright.model.running import Line, Seat
+from shardwright.model.text import text
+from shardwright.model.units import GIB
+from shardwright.rehearse.shrink import SmallModel
+from shardwright.rehearse.substitution import Change, Substitution, substitute, weights_path
+
+IMAGE_HOME = PurePosixPath("/opt/shardwright")
+"""Where a rehearsal image holds this package, beside the CPU engine."""
+
+SMALL_CONFIG = "SHARDWRIGHT_SMALL_CONFIG"
+"""Environment variable with the small model's config.json, for the job that writes it."""
+
+CPU_MILLIS = 250
+MEMORY_BYTES = 7 * GIB  # a rank of the small model: 0.8 GiB; its API server: 1.2 GiB; shm: 1 GiB
+SHM_BYTES = 1 * GIB
+ROLE_LABELS = ("apps.kubernetes.io/pod-index", "leaderworkerset.sigs.k8s.io/worker-index")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterScene:
+    """What a rehearsal on a cluster applies: the substituted plan, and every touch."""
+
+    deployed: LaunchPlan
+    plan: LaunchPlan
+    changes: tuple[Change, ...]
+
+    def with_planned_gpus(self) -> ClusterScene:
+        """Reserve the deployment's own GPUs, so that members land on nodes as they will.
+
+        For clusters that have them; the engine still runs on the processors.
+        """
+        members = tuple(
+            replace(member, gpus=planned.gpus)
+            for member, planned in zip(
+                self.plan.group.members, self.deployed.group.members, strict=False
+            )
+        )
+        changes = tuple(each for each in self.changes if each.path != "group.members[*].gpus")
+        plan = replace(self.plan, group=replace(self.plan.group, members=members))
+        return replace(self, plan=plan, changes=changes)
+
+
+def cluster_scene(
+    deployed: LaunchPlan, small: SmallModel, sizes: Substitution, rules: Rehearsal, namespace: str
+) -> ClusterScene:
+    """Put the small model into a launch plan for a cluster. sizes: with image, ranks and length.
+
+    The namespace is the rehearsal's own, so every name in it is the deployment's.
+    """
+    weights = weights_path(deployed) or sizes.model_path
+    sub = replace(
+        sizes,
+        model_path=weights,
+        cpu_millis=CPU_MILLIS,
+        memory_bytes=MEMORY_BYTES,
+        shm_bytes=SHM_BYTES,
+        env=(*rules.env, *_image_env(rules, sizes, len(deployed.group.members))),
+    )
+    plan, changes = substitute(deployed, sub, rules)
+    tasks = tuple(
+        _small_weights(task, small, sub.image or task.image, weights)
+        if task.kind is TaskKind.DOWNLOAD
+        else task
+        for task in plan.tasks
+    )
+    told = Change(
+        path="tasks[download].argv",
+        old="hf download",
+        new="write the small model",
+        why="no weights are fetched",
+        not_proved="the download and its rate",
+    )
+    moved = Change(
+        path="namespace", old=deployed.namespace, new=namespace, why="removed as a whole afterwards"
+    )
+    return ClusterScene(
+        deployed=deployed,
+        plan=replace(plan, namespace=namespace, tasks=tasks),
+        changes=(*changes, told, moved),
+    )
+
+
+def _image_env(rules: Rehearsal, sizes: Substitution, num_members: int) -> tuple[EnvVar, ...]:
+    per_member = sizes.num_ranks // num_members
+    plugin = IMAGE_HOME / "shardwright" / "engines" / rules.plugin
+    return (
+        EnvVar(name=rules.ranks_env, value=text(str(per_member)), why="ranks stand for GPUs"),
+        EnvVar(name="PYTHONPATH", value=text(str(plugin)), why="a CPU platform over several nodes"),
+        EnvVar(name=rules.cache_env, value=text("/tmp/engine-cache"), why="the image is read-only"),  # noqa: S108
+    )
+
+
+def _small_weights(task: Task, small: SmallModel, image: str, weights: str) -> Task:
+    config = json.dumps(
+        {key: value for key, value in small.config.items() if value is not None}, sort_keys=True
+    )
+    argv = ("python3", "-m", "shardwright.drive.deliver", weights)
+    return replace(
+        task,
+        image=image,
+        argv=tuple(text(word) for word in argv),
+        env=(
+            *task.env,
+            EnvVar(name="PYTHONPATH", value=text(str(IMAGE_HOME))),
+            EnvVar(name=SMALL_CONFIG, value=text(config)),
+        ),
+    )
+
+
+def seats_of(pods: Iterable[Object]) -> tuple[Seat, ...]:
+    """Say where each member of the first group sits, from the labels that controllers give pods."""
+    seats = []
+    for pod in pods:
+        labels = pod["metadata"].get("labels", {})
+        index = next((labels[name] for name in reversed(ROLE_LABELS) if name in labels), None)
+        address = pod.get("status", {}).get("podIP")
+        if index is not None and address:
+            seats.append(Seat(member=int(index), address=address))
+    return tuple(sorted(seats, key=lambda seat: seat.member))
+
+
+def lines_of(logs: Mapping[int, str]) -> tuple[Line, ...]:
+    """Cut each member's log into lines."""
+    return tuple(
+        Line(member=member, process="pod", text=line)
+        for member, log in sorted(logs.items())
+        for line in log.splitlines()
+    )

@@ -1,0 +1,133 @@
+"""A rehearsal on a cluster changes what it says and leaves the wiring alone, byte by byte."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from shardwright.cli.render import launch_plan
+from shardwright.deploy.changes import compare
+from shardwright.engines.vllm_rehearsal import VLLM_REHEARSAL
+from shardwright.facts import models
+from shardwright.model.launch import LaunchPlan
+from shardwright.model.layout import Layout
+from shardwright.rehearse.on_cluster import ClusterScene, cluster_scene, lines_of, seats_of
+from shardwright.rehearse.shrink import shrink
+from shardwright.rehearse.substitution import Substitution
+from shardwright.render.objects import kubernetes_objects
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "render"
+CASES = ("vllm-statefulset", "vllm-ray-statefulset", "vllm-lws", "vllm-kuberay")
+
+TOUCHED = (
+    r".*\.image",
+    r".*\.(command|args)\[\d+\]",  # words of the engine's and the download's command line
+    r".*\.(command|args|env)",  # the same, where their number differs
+    r".*\.env\[\d+\]\.(name|value|valueFrom)",
+    r".*\.resources\.(limits|requests)\..*",
+    r".*\.nodeSelector.*",
+    r".*\.tolerations.*",
+    r".*\.volumes\[\d+\]\.emptyDir\.sizeLimit",
+)
+"""What design and issue allow a substitution to touch, as paths of the rendered objects."""
+
+
+def case(name: str) -> LaunchPlan:
+    return launch_plan(GOLDEN / name / "request.yaml")
+
+
+def scene_of(deployed: LaunchPlan, namespace: str) -> ClusterScene:
+    planned = Layout(tensor_parallel=8, pipeline_parallel=2)
+    here = Layout(tensor_parallel=2, pipeline_parallel=2)
+    config = models.load(deployed.model).config
+    small = shrink(config, planned, here, lambda layers, pp: (layers // pp,) * pp)
+    sizes = Substitution(
+        tensor_parallel=2,
+        layers=small.layers,
+        model_path="",
+        max_model_len=1024,
+        image="engine:cpu",
+        interface="eth0",
+    )
+    return cluster_scene(deployed, small, sizes, VLLM_REHEARSAL, namespace)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_only_what_may_be_touched_differs(name: str) -> None:
+    deployed = case(name)
+    scene = scene_of(deployed, deployed.namespace)
+    before = kubernetes_objects(deployed)
+    after = kubernetes_objects(scene.plan)
+    assert [each["metadata"] for each in before] == [each["metadata"] for each in after]
+    paths = [
+        field.path
+        for old, new in zip(before, after, strict=True)
+        for field in compare(old, new).fields
+    ]
+    assert paths
+    pattern = re.compile("|".join(f"(?:{each})" for each in TOUCHED))
+    strange = [path for path in paths if not pattern.fullmatch(path)]
+    assert strange == []
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_how_members_meet_is_the_deployments_own(name: str) -> None:
+    deployed = case(name)
+    plan = scene_of(deployed, deployed.namespace).plan
+    meeting = ("--nnodes", "--node-rank", "--master-addr", "--master-port", "ray start")
+
+    def words(plan: LaunchPlan) -> list[str]:
+        text = str(kubernetes_objects(plan))
+        return [text[match.start() : match.start() + 120].split("--port")[0]
+                for flag in meeting for match in re.finditer(re.escape(flag), text)]  # fmt: skip
+
+    def without_gpus(found: list[str]) -> list[str]:
+        return [re.sub(r"num-gpus=\d+", "num-gpus=N", each) for each in found]
+
+    assert without_gpus(words(plan)) == without_gpus(words(deployed))
+
+
+def test_the_namespace_is_its_own_and_said() -> None:
+    scene = scene_of(case("vllm-statefulset"), "llama-405b-rehearsal")
+    assert {each["metadata"]["namespace"] for each in kubernetes_objects(scene.plan)} == {
+        "llama-405b-rehearsal"
+    }
+    assert [(c.old, c.new) for c in scene.changes if c.path == "namespace"] == [
+        ("default", "llama-405b-rehearsal")
+    ]
+
+
+def test_planned_gpus_keep_members_apart_as_deployed() -> None:
+    scene = scene_of(case("vllm-statefulset"), "x")
+    assert [member.gpus for member in scene.plan.group.members] == [2, 2]
+    kept = scene.with_planned_gpus()
+    assert [member.gpus for member in kept.plan.group.members] == [8, 8]
+    assert not [each for each in kept.changes if each.path.endswith(".gpus")]
+
+
+def test_members_are_known_by_the_labels_of_their_controllers() -> None:
+    def pod(label: str, index: str, address: str) -> dict[str, object]:
+        return {"metadata": {"labels": {label: index}}, "status": {"podIP": address}}
+
+    by_set = [pod("apps.kubernetes.io/pod-index", str(i), f"10.0.0.{i}") for i in (1, 0)]
+    assert [(s.member, s.address) for s in seats_of(by_set)] == [(0, "10.0.0.0"), (1, "10.0.0.1")]
+    # LWS makes its workers by a StatefulSet, whose pod index is not the member's for the leader
+    worker = pod("leaderworkerset.sigs.k8s.io/worker-index", "1", "10.0.0.9")
+    worker["metadata"]["labels"]["apps.kubernetes.io/pod-index"] = "0"  # type: ignore[index]
+    assert [s.member for s in seats_of([worker])] == [1]
+
+
+def test_logs_become_lines_of_their_member() -> None:
+    assert [(line.member, line.text) for line in lines_of({1: "c", 0: "a\nb"})] == [
+        (0, "a"),
+        (0, "b"),
+        (1, "c"),
+    ]
+
+
+def test_without_a_download_nothing_is_delivered() -> None:
+    deployed = replace(case("vllm-statefulset"), tasks=())
+    assert scene_of(deployed, "x").plan.tasks == ()
