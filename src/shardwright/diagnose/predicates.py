@@ -66,6 +66,29 @@ def node_rank_twice(evidence: Evidence) -> Iterator[Hit]:
         seen[rank] = hit
 
 
+def rendezvous_addresses_differ(evidence: Evidence) -> Iterator[Hit]:
+    """Find two commands of one group that name different rendezvous addresses."""
+    seen: dict[str, Hit] = {}
+    pattern = r"--(?:master[-_]addr|dist-init-addr|rdzv[-_]endpoint)[ =\",]+([\w.$()-]{1,200})"
+    for hit, address in _find(evidence.texts(Source.MANIFEST), pattern):
+        seen.setdefault(address, hit)
+    if len(seen) > 1:
+        yield from seen.values()
+
+
+def init_never_ended(evidence: Evidence) -> Iterator[Hit]:
+    """Find a log in which ranks began to set up torch.distributed and none got through."""
+    for block in evidence.texts(Source.LOG):
+        begun = re2.search(
+            r"Init torch distributed begin|world_size=\d+ rank=\d+ local_rank=", block.text
+        )
+        over = (
+            r"Init torch distributed ends|using nccl==|assigned as DP rank|Starting to load model"
+        )
+        if begun and not re2.search(over, block.text):
+            yield _hit(block, begun.start())
+
+
 def heads_not_divisible(evidence: Evidence) -> Iterator[Hit]:
     """Find a tensor-parallel size that does not divide the model's attention heads."""
     shown = evidence.texts(Source.MANIFEST, Source.PROBE)
@@ -138,9 +161,11 @@ def service_selector_mismatch(evidence: Evidence) -> Iterator[Hit]:
 
 PREDICATES: Final[dict[str, Callable[[Evidence], Iterator[Hit]]]] = {
     "heads-not-divisible": heads_not_divisible,
+    "init-never-ended": init_never_ended,
     "low-memlock": low_memlock,
     "node-rank-twice": node_rank_twice,
     "probe-budget-short": probe_budget_short,
+    "rendezvous-addresses-differ": rendezvous_addresses_differ,
     "service-port-mismatch": service_port_mismatch,
     "service-selector-mismatch": service_selector_mismatch,
     "shm-mount-missing": shm_mount_missing,

@@ -41,8 +41,9 @@ def test_confident_and_wrong_in_at_most_3_percent(results):
 
 
 MESSAGES = [
-    pytest.param(family, text, id=f"{family}-{number}")
-    for family, texts in yaml.safe_load((DATA / "messages.yaml").read_text()).items()
+    pytest.param(family, text, id=f"{file[:-5]}-{family}-{number}")
+    for file in ("messages.yaml", "decoys.yaml")
+    for family, texts in yaml.safe_load((DATA / file).read_text()).items()
     for number, text in enumerate(texts)
 ]
 
