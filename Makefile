@@ -14,17 +14,19 @@ $(STAMP): pyproject.toml locks/dev.txt scripts/bootstrap
 	@scripts/bootstrap
 	@touch $(STAMP)
 
-check: $(STAMP)  ## format, lint, types, layers and unit tests: what every commit passes
+static: $(STAMP)  ## format, lint, types, layers
 	@.venv/bin/ruff format --check src tests scripts testbed
 	@.venv/bin/ruff check src tests scripts testbed
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports --no-logo
+
+check: static  ## what every commit passes: static checks and the unit tests
 	@$(PY) -m pytest tests/unit
 
-test: check  ## everything above, servers on loopback, then the real engine on the CPU
+test: static  ## all of it: properties at length, servers on loopback, the real engine on the CPU
 	@HYPOTHESIS_PROFILE=thorough $(PY) -m pytest tests/unit
 	@$(PY) -m pytest tests/integration
-	@if [ -d tests/rehearsal ]; then $(PY) -m pytest tests/rehearsal; fi
+	@$(PY) -m pytest tests/rehearsal
 
 SPEC ?= examples/llama-3.1-405b.yaml
 rehearse: $(STAMP)  ## run a spec here with the real engine on the CPU; SPEC=file, ARGS=options
@@ -61,4 +63,4 @@ bench-doctor: $(STAMP)  ## time the doctor over 16 ranks x 200 MB of logs (needs
 	@$(PY) benchmarks/doctor_logs.py
 
 .PHONY: fit-memory
-.PHONY: help setup docs rehearse check test testbed test-cluster format doctor-score bench bench-doctor
+.PHONY: help setup docs rehearse static check test testbed test-cluster format doctor-score bench bench-doctor
