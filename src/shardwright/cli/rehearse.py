@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from shardwright.rehearse.scene import Scene
 
 
+_SCRATCH = ("HOME", "TMPDIR", "RAY_TMPDIR")
+"""Variables that point to the member's own directory, so that nothing of the user's home, such as a
+Ray token, decides what happens."""
+
+
 @click.command()
 @spec_argument
 @click.option("--ranks", metavar="TxP", help="Tensor x pipeline ranks here; 2 of each axis used.")
@@ -34,7 +39,7 @@ if TYPE_CHECKING:
     type=click.Choice(["processes", "namespaces"]),
     default="processes",
     show_default=True,
-    help="Members as processes side by side, or each in its own network namespace (needs root).",
+    help="Members side by side, or each in its own network namespace (root or user namespaces).",
 )
 @click.option("--bench", is_flag=True, help="Load the endpoint with AIPerf as well, and judge it.")
 @click.option("--drill", is_flag=True, help="Kill one rank, and see whether a restart mends it.")
@@ -151,7 +156,7 @@ def perform(
         directory=directory,
     ) as processes:
         around = Surroundings(
-            env=(*scene.env, ("TMPDIR", str(processes.tmp)), ("RAY_TMPDIR", str(processes.tmp))),
+            env=(*scene.env, *((name, str(processes.tmp)) for name in _SCRATCH)),
             secrets={
                 (secret.name, key): secrets.token_hex(16)
                 for secret in scene.plan.secrets

@@ -140,7 +140,7 @@ def _engine_env(rules: Rehearsal, ranks_per_member: int) -> tuple[EnvVar, ...]:
 
 def _base_env(home: Path) -> tuple[tuple[str, str], ...]:
     """What every process starts from: nothing of the user's own settings, as in a container."""
-    kept = {name: os.environ[name] for name in ("HOME", "USER", "LANG") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("USER", "LANG") if name in os.environ}
     path = os.pathsep.join((str(home), "/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"))
     return tuple(sorted({"LANG": "C.UTF-8", **kept, "PATH": path}.items()))
 
