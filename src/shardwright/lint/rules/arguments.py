@@ -24,25 +24,27 @@ _DEFINE = (
 )
 
 
-def _words(member: Member) -> Iterator[tuple[Path, str]]:
-    """Yield the words of a container's command line with their places."""
+def _words(member: Member, mark: str) -> Iterator[tuple[Path, str]]:
+    """Yield the words of a container's command line that hold a mark, with their places."""
     container = member.container
     for index, word in enumerate(container.command or ()):
-        yield (*container.path, "command", index), word
+        if mark in word:
+            yield (*container.path, "command", index), word
     for index, word in enumerate(container.args):
-        yield (*container.path, "args", index), word
+        if mark in word:
+            yield (*container.path, "args", index), word
 
 
 def _uses_shell(member: Member) -> bool:
-    words = [word.rpartition("/")[2] for _, word in _words(member)]
-    return any(word in _SHELLS for word in words[:3])
+    words = (*(member.container.command or ()), *member.container.args)
+    return any(word.rpartition("/")[2] in _SHELLS for word in words[:3])
 
 
 def _glued_value(scene: Scene) -> Iterator[Found]:
     for member in scene.members:
-        if _uses_shell(member) or not member.command.engines:
+        if not member.command.engines or _uses_shell(member):
             continue
-        for path, word in _words(member):
+        for path, word in _words(member, " "):
             match = _GLUED.fullmatch(word)
             if match is None or "=" in match[1]:
                 continue
@@ -64,8 +66,8 @@ def _variable_not_set(scene: Scene) -> Iterator[Found]:
         container = member.container
         if member.workload.is_managed or container.has_env_from:
             continue
-        in_shell = _uses_shell(member)
-        for path, word in _words(member):
+        for path, word in _words(member, "$("):
+            in_shell = _uses_shell(member)
             for name in dict.fromkeys(_REFERENCE.findall(word)):
                 is_set = name in container.env or name.startswith(("LWS_", "JOB_COMPLETION"))
                 is_program = in_shell and _CALLED.fullmatch(name)

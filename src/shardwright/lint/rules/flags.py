@@ -27,6 +27,8 @@ def _flag_unknown(scene: Scene) -> Iterator[Found]:
             object=engine.site.object,
             path=engine.site.path,
             near=flag.typed,
+            # an image of unknown release may be a fork, or newer than the lists
+            severity=Severity.WARNING if engine.version is None and near is None else None,
             what=f"{engine.dialect.title} has no flag {flag.typed}",
             remedy=f"did you mean {near}?" if near else f"remove {flag.typed}",
         )
@@ -81,7 +83,7 @@ RULES = (
         code="flag-unknown",
         severity=Severity.ERROR,
         title="a flag no release of the engine has",
-        why=_WHY,
+        why=f"{_WHY} Where the image tells no release, only what looks misspelt is an error.",
         remedy="correct the flag's name",
         references=_REFERENCES,
         check=_flag_unknown,

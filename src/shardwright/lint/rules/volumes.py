@@ -23,8 +23,8 @@ def _rwo_on_several_nodes(scene: Scene) -> Iterator[Found]:
         if workload.kind in {"Job", "CronJob"}:  # a download that is done holds nothing
             continue
         for pod in workload.pods:
-            num = _num_pods(workload, pod.count)
             for claim in claims_of(pod):
+                num = _num_pods(workload, pod.count)
                 users[workload.namespace, claim].append((workload, num, pod.gpus))
     meeting = {
         id(member.workload)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 MAX_SCRIPT = 200_000
 """Characters of a script that are read; a longer one is no launch script."""
@@ -23,8 +23,7 @@ class PartKind(Enum):
     COMMAND = "command"
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """One piece of a word. text: the literal, the inside of `${...}`, or the command."""
 
     kind: PartKind
@@ -32,16 +31,14 @@ class Part:
     is_quoted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """A word on its line (from 0)."""
 
     parts: tuple[Part, ...]
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class Operator:
+class Operator(NamedTuple):
     """A control operator, a redirection, or a newline. body: a here-document's text."""
 
     text: str
