@@ -20,7 +20,9 @@ def folded(name: str) -> str:
 
 @cache
 def aliases(kind: str) -> dict[str, str]:
-    """Return folded alias to canonical name; kind: gpu, engine, dtype or model-org."""
+    """Return folded alias to canonical name; kind: gpu, engine, dtype, model-org or
+    model (one of the same shape).
+    """
     with (DATA / "aliases.csv").open(newline="", encoding="utf-8") as file:
         table = [row for row in csv.DictReader(file) if row["kind"] == kind]
     out = {folded(row["name"]): row["name"] for row in table}

@@ -55,14 +55,20 @@ def find(name: str) -> str | None:
     """Return the bundled id a name stands for, in any case and by old organisation names.
 
     A fine-tune or a quantized checkpoint that is not bundled stands for its base: the shape is the
-    same, and whoever reads it takes the quantization from the name.
+    same, and whoever reads it takes the quantization from the name. So does a model of the same
+    published count that was made from another (aliases.csv).
 
     >>> find("meta-llama/llama-3.1-8b"), find("zhipuai/GLM-4.5"), find("nobody/nothing")
     ('meta-llama/Llama-3.1-8B', 'zai-org/GLM-4.5', None)
     >>> find("meta-llama/Llama-3.1-405B-Instruct")
     'meta-llama/Llama-3.1-405B'
     """
-    return _by_key().get(_key(name)) or _twins().get(_twin(name)) or _twins().get(_source(name))
+    return (
+        _by_key().get(_key(name))
+        or canonical("model", name)
+        or _twins().get(_twin(name))
+        or _twins().get(_source(name))
+    )
 
 
 def load(name: str) -> PublishedConfig:

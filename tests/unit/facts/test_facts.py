@@ -1,5 +1,7 @@
 """Shipped facts: every row has a source, every alias one meaning."""
 
+import csv
+
 import pytest
 
 from shardwright.facts import aliases, gpus, models, nodes, table
@@ -50,6 +52,21 @@ def test_aliases_have_one_meaning_each():
     }
 
 
+def test_models_that_share_a_shape_have_the_same_published_count():
+    counts = {r["model_id"]: r["total_params"] for r in table.rows("models/index.csv", "retrieved")}
+    # GLM-4.6 leaves out GLM-4.5's copies of embedding and head; V3.2-Exp counts its scales
+    explained = {
+        ("zai-org/GLM-4.6", "zai-org/GLM-4.5"): 2 * 151_552 * 5_120,
+        ("deepseek-ai/DeepSeek-V3.2-Exp", "deepseek-ai/DeepSeek-V3.2"): -41_591_584,
+    }
+    with (table.DATA / "aliases.csv").open(newline="") as file:
+        pairs = [(r["alias"], r["name"]) for r in csv.DictReader(file) if r["kind"] == "model"]
+    for alias, name in pairs:
+        if alias in counts:
+            gap = int(counts[name]) - int(counts[alias])
+            assert gap == explained.get((alias, name), 0), alias
+
+
 def test_a_row_without_source_is_refused(tmp_path, monkeypatch):
     (tmp_path / "x.csv").write_text("name,source,retrieved\na,,2026-01-01\n")
     monkeypatch.setattr(table, "DATA", tmp_path)
@@ -71,6 +88,7 @@ def test_priced_machines_come_cheapest_first():
         ("meta-llama/Meta-Llama-3.1-8B-Instruct", "meta-llama/Llama-3.1-8B-Instruct"),
         ("zhipuai/GLM-4.5", "zai-org/GLM-4.5"),
         ("RedHatAI/Llama-3.3-70B-Instruct-FP8-dynamic", "meta-llama/Llama-3.3-70B-Instruct"),
+        ("deepseek-ai/DeepSeek-R1-Distill-Qwen-7B", "Qwen/Qwen2.5-7B"),
         ("someone/else", None),
     ],
 )
