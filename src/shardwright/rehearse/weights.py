@@ -26,6 +26,8 @@ ROUTER_SPREAD = 3.0
 """Standard deviation of router logits: some experts far ahead of the others, so that swapping the
 last chosen expert for the next one (rounding differs with TP) hardly moves the answer; no wider, as
 larger logits are rounded more coarsely in bfloat16."""
+ROUTER_OF_FEW_SPREAD = 8.0
+"""The same where a token visits one or two experts, and the last chosen one weighs more."""
 TIED_SPREAD = 0.05
 """Standard deviation of an embedding that is the head too: small beside what the layers add, or
 the best next token is the last one again. The final norm makes up for it."""
@@ -47,6 +49,7 @@ class Fill(Enum):
     TIED_NORM = "tied-norm"
     SMALL = "small"
     ROUTER = "router"
+    ROUTER_OF_FEW = "router-of-few"
     SELECTION = "selection"
     """Added to a router's scores only to choose experts; wide, so the choice is firm."""
 
@@ -92,7 +95,7 @@ def _fill(tensor: Tensor, name: str, model: ModelShape) -> Fill:
     if name.endswith("e_score_correction_bias"):
         return Fill.SELECTION
     if model.moe is not None and name.removesuffix(".bias").endswith((".gate", ".router")):
-        return Fill.ROUTER
+        return Fill.ROUTER if model.experts_per_token > 2 else Fill.ROUTER_OF_FEW
     if name.endswith(_BARE):
         return Fill.SMALL
     if name.endswith("embed_tokens"):
@@ -124,6 +127,7 @@ def values(stored: Stored, seed: int) -> NDArray[np.uint16]:
         Fill.TIED_NORM: 0.1,
         Fill.SMALL: 0.02,
         Fill.ROUTER: ROUTER_SPREAD * stored.fan_in**-0.5,
+        Fill.ROUTER_OF_FEW: ROUTER_OF_FEW_SPREAD * stored.fan_in**-0.5,
         Fill.SELECTION: 2.0,
     }[stored.fill]
     filled = unit * np.float32(spread * 3**0.5)
