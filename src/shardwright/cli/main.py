@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("plan", "Decide the layout, and say why."),
     "sizing": ("sizing", "Print how many GPUs common models need."),
     "rehearse": ("rehearse", "Run it here, small, with the real engine."),
+    "artifacts": ("artifacts", "List the images and files to mirror."),
     "render": ("render", "Write the Kubernetes manifests."),
     "lint": ("lint", "Find what will fail in Kubernetes manifests."),
     "diff": ("diff", "Show what a deployment would change."),

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shardwright.cli.options import output_option, print_json, spec_argument
+from shardwright.cli.options import output_option, print_json, read_text, spec_argument
 from shardwright.cli.resolve import resolve
-from shardwright.model.errors import ExitCode, ShardwrightError
+from shardwright.model.errors import ExitCode, ShardwrightError, usage_error
 
 if TYPE_CHECKING:
     from shardwright.model.launch import LaunchPlan
@@ -22,15 +22,31 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Write to this FILE.yaml, or into this folder with a kustomization.",
 )
+@click.option("--helm", is_flag=True, help="Write a Helm chart into the folder of --out.")
+@click.option(
+    "--diff",
+    "against",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Compare with the manifests in this folder; exit 1 if they differ.",
+)
 @click.option("--explain", is_flag=True, help="Say why above each field that is not a default.")
 @output_option
-def command(spec: Path, out: Path | None, explain: bool, output: str) -> int:
+def command(
+    spec: Path, out: Path | None, helm: bool, against: Path | None, explain: bool, output: str
+) -> int:
     """Render SPEC.yaml to Kubernetes manifests."""
     from shardwright.render.emit import emit
     from shardwright.render.folder import manifest_folder
     from shardwright.render.objects import explained_objects, kubernetes_objects
 
     launch = launch_plan(spec)
+    for note in notes(launch):
+        click.echo(f"note: {note}", err=True)
+    if against is not None:
+        return differences(manifest_folder(explained_objects(launch), explain=explain), against)
+    if helm:
+        return write_chart(launch, spec, out)
     if output == "json":
         print_json({"apiVersion": "v1", "kind": "List", "items": list(kubernetes_objects(launch))})
     elif out is None:
@@ -39,6 +55,55 @@ def command(spec: Path, out: Path | None, explain: bool, output: str) -> int:
         write_files(out.parent, {out.name: emit(explained_objects(launch), explain=explain)})
     else:
         write_files(out, manifest_folder(explained_objects(launch), explain=explain))
+    return ExitCode.DONE
+
+
+def notes(launch: LaunchPlan) -> list[str]:
+    """Say what applying the manifests by hand has to take care of."""
+    from shardwright.model.launch import SecretOrigin
+
+    out = [
+        f"secret {secret.name} must hold {', '.join(secret.keys)}; no secret is ever rendered"
+        for secret in launch.secrets
+        if secret.origin is SecretOrigin.GENERATED
+    ]
+    out += [
+        f"job {task.name} needs {task.gpus} GPUs: apply it alone and wait for it, or the pods that"
+        " wait for its result hold them"
+        for task in launch.tasks
+        if task.gpus and task.blocks
+    ]
+    return out
+
+
+def differences(files: dict[str, str], folder: Path) -> int:
+    """Print how rendered files differ from those of a folder; 1 if they do."""
+    import difflib
+
+    present = {path.name: read_text(path) for path in sorted(folder.glob("*.yaml"))}
+    changed = False
+    for name in sorted(files.keys() | present.keys()):
+        old, new = present.get(name, ""), files.get(name, "")
+        lines = difflib.unified_diff(
+            old.splitlines(keepends=True), new.splitlines(keepends=True), name, name
+        )
+        for line in lines:
+            changed = True
+            click.echo(line, nl=False)
+    return ExitCode.VERDICT_NO if changed else ExitCode.DONE
+
+
+def write_chart(launch: LaunchPlan, spec: Path, out: Path | None) -> int:
+    """Write a Helm chart into a folder."""
+    from shardwright.render.helm import helm_chart
+
+    if out is None:
+        raise usage_error(
+            "chart-needs-folder", "a chart is several files", remedy="name a folder with --out"
+        )
+    value = resolve(spec).loaded.source.value
+    user_spec = value.get("spec", {}) if isinstance(value, dict) else {}
+    write_files(out, helm_chart(launch, user_spec))
     return ExitCode.DONE
 
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from shardwright.engines import Engine, Refusal, Serve, find_engine
 from shardwright.launch.budgets import derive_budgets
 from shardwright.launch.ssh import ssh_mounts, ssh_secrets
-from shardwright.launch.tasks import claim_name, download_task, hub_secrets
+from shardwright.launch.tasks import (
+    claim_name,
+    download_script,
+    download_task,
+    hub_secrets,
+    needs_download,
+)
 from shardwright.model.errors import ExitCode, ShardwrightError
 from shardwright.model.launch import (
     Claim,
@@ -66,7 +72,11 @@ def build_launch_plan(request: Request, shape: ModelShape, plan: Plan) -> Launch
         image=image,
         claim=claim.name,
     )
-    download = download_task(request, image, claim, serve.budgets, serve.weights_path)
+    download = (
+        (download_task(request, image, claim, serve.budgets, serve.weights_path),)
+        if needs_download(request)
+        else ()
+    )
     return LaunchPlan(
         name=request.name,
         namespace=request.namespace,
@@ -86,10 +96,11 @@ def build_launch_plan(request: Request, shape: ModelShape, plan: Plan) -> Launch
         endpoints=(_endpoint(request, engine),),
         budgets=serve.budgets,
         placement=_placement(request),
-        tasks=(download, *engine.tasks(serve)),
+        tasks=(*download, *engine.tasks(serve)),
         secrets=(*_secrets(request), *ssh_secrets(serve)),
         claims=(claim,),
-        configs=engine.configs(serve),
+        configs=(*engine.configs(serve), *((download_script(request),) if download else ())),
+        external_configs=(request.network.ca_bundle,) if request.network.ca_bundle else (),
         labels=request.labels,
     )
 

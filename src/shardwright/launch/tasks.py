@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+from importlib.resources import files
 
-from shardwright.model.launch import Budgets, Claim, Mount, SecretRef, Task, TaskKind, VolumeKind
+from shardwright.model.launch import (
+    Budgets,
+    Claim,
+    ConfigFiles,
+    Mount,
+    SecretRef,
+    Task,
+    TaskKind,
+    VolumeKind,
+)
 from shardwright.model.process import EnvVar
 from shardwright.model.request import Request
 from shardwright.model.text import SecretValue, text
 
 DONE_MARKER = ".shardwright-complete"
+SCRIPT_FOLDER = "/etc/shardwright-download"
+CA_FOLDER = "/etc/shardwright-ca"
 
 
 def claim_name(request: Request) -> str:
@@ -23,7 +35,7 @@ def download_task(
     """Download the model once. The same model and revision is the same key: no second download."""
     model = request.model
     key = hashlib.sha256(f"{model.id}@{model.revision or 'main'}".encode()).hexdigest()[:12]
-    argv = ["hf", "download", model.id, "--local-dir", weights_path]
+    argv = ["python3", f"{SCRIPT_FOLDER}/download.py", model.id, "--local-dir", weights_path]
     if model.revision:
         argv += ["--revision", model.revision]
     return Task(
@@ -33,11 +45,46 @@ def download_task(
         image=image,
         argv=tuple(text(a) for a in argv),
         env=_env(request),
-        mounts=(Mount(volume="models", kind=VolumeKind.CLAIM, path="/models", source=claim.name),),
+        mounts=_mounts(request, claim),
         outputs=(weights_path,),
         done_marker=f"{weights_path}/{DONE_MARKER}",
         deadline_s=budgets.download_s,
     )
+
+
+def needs_download(request: Request) -> bool:
+    """Whether the weights must be fetched: not if the user names where they are in a claim."""
+    return not (request.storage.claim and request.model.path)
+
+
+def download_script(request: Request) -> ConfigFiles:
+    """Carry the program that downloads and checks."""
+    script = files("shardwright.launch.pods").joinpath("download.py").read_text(encoding="utf-8")
+    return ConfigFiles(name=f"{request.name}-download", files=(("download.py", script),))
+
+
+def _mounts(request: Request, claim: Claim) -> tuple[Mount, ...]:
+    mounts = [
+        Mount(volume="models", kind=VolumeKind.CLAIM, path="/models", source=claim.name),
+        Mount(
+            volume="script",
+            kind=VolumeKind.CONFIG,
+            path=SCRIPT_FOLDER,
+            source=download_script(request).name,
+            is_read_only=True,
+        ),
+    ]
+    if request.network.ca_bundle:
+        mounts.append(
+            Mount(
+                volume="ca",
+                kind=VolumeKind.CONFIG,
+                path=CA_FOLDER,
+                source=request.network.ca_bundle,
+                is_read_only=True,
+            )
+        )
+    return tuple(mounts)
 
 
 def hub_secrets(request: Request) -> tuple[SecretRef, ...]:
@@ -56,4 +103,7 @@ def _env(request: Request) -> tuple[EnvVar, ...]:
     if network.proxy:
         env.append(EnvVar(name="HTTPS_PROXY", value=text(network.proxy)))
         env.append(EnvVar(name="NO_PROXY", value=text(",".join(network.no_proxy))))
+    if network.ca_bundle:
+        certificate = text(f"{CA_FOLDER}/ca.crt")
+        env += [EnvVar(name=n, value=certificate) for n in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")]
     return tuple(env)

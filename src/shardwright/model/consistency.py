@@ -79,7 +79,7 @@ def _sources(plan: LaunchPlan) -> Iterator[str]:
     defined = {
         VolumeKind.CLAIM: {claim.name for claim in plan.claims},
         VolumeKind.SECRET: {secret.name for secret in plan.secrets},
-        VolumeKind.CONFIG: {config.name for config in plan.configs},
+        VolumeKind.CONFIG: {*plan.external_configs, *(c.name for c in plan.configs)},
     }
     for where, mount in _mounts(plan):
         if mount.kind in defined and mount.source not in defined[mount.kind]:

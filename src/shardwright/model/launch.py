@@ -257,7 +257,10 @@ class Placement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchPlan:
-    """Everything needed to start, reach and watch one endpoint."""
+    """Everything needed to start, reach and watch one endpoint.
+
+    external_configs: names of the user's own configurations, such as a CA bundle.
+    """
 
     name: str
     namespace: str
@@ -275,4 +278,5 @@ class LaunchPlan:
     secrets: tuple[SecretRef, ...] = ()
     claims: tuple[Claim, ...] = ()
     configs: tuple[ConfigFiles, ...] = ()
+    external_configs: tuple[str, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()

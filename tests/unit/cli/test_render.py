@@ -1,0 +1,50 @@
+import json
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from shardwright.cli.artifacts import command as artifacts
+from shardwright.cli.render import command as render
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+SPEC = str(EXAMPLES / "llama-3.1-405b.yaml")
+
+
+def test_folder_written_is_a_folder_without_differences(tmp_path):
+    out = tmp_path / "manifests"
+    assert (
+        CliRunner().invoke(render, [SPEC, "--out", str(out)], standalone_mode=False).exit_code == 0
+    )
+    same = CliRunner().invoke(render, [SPEC, "--diff", str(out)], standalone_mode=False)
+    assert (same.return_value, same.stdout) == (0, "")
+    (out / "service-llama-405b.yaml").write_text("kind: Service\n")
+    other = CliRunner().invoke(render, [SPEC, "--diff", str(out)], standalone_mode=False)
+    assert other.return_value == 1
+    assert "+apiVersion: v1" in other.stdout
+
+
+def test_json_is_one_list_that_kubectl_takes():
+    done = CliRunner().invoke(render, [SPEC, "-o", "json"], standalone_mode=False)
+    listed = json.loads(done.stdout)
+    assert listed["kind"] == "List"
+    assert "LeaderWorkerSet" in {each["kind"] for each in listed["items"]}
+
+
+def test_what_applying_by_hand_must_take_care_of_is_said(tmp_path):
+    spec = EXAMPLES / "llama-3.1-70b-triton.yaml"
+    done = CliRunner().invoke(render, [str(spec)], standalone_mode=False)
+    assert "job llama-70b-engine needs 8 GPUs" in done.stderr
+
+
+def test_chart_without_a_folder_is_refused():
+    done = CliRunner().invoke(render, [SPEC, "--helm"], standalone_mode=False)
+    assert done.exception.code == "chart-needs-folder"
+
+
+def test_artifacts_are_images_models_and_controllers():
+    done = CliRunner().invoke(artifacts, [SPEC], standalone_mode=False)
+    assert done.stdout.splitlines() == [
+        "image  vllm/vllm-openai:v0.33.0",
+        "model  meta-llama/Llama-3.1-405B-Instruct-FP8 (safetensors, config and tokenizer)",
+        "needs  LeaderWorkerSet 0.6 or newer (leaderworkerset.x-k8s.io/v1)",
+    ]
