@@ -45,8 +45,8 @@ class Dialect:
     """Image names whose entrypoint is the engine, so that arguments alone are its flags."""
     versioned_image: str = ""
     """Pattern of `repository:tag`; its group 1 is the engine's version."""
-    has_tensor_across_nodes: bool = False
-    """True if tensor parallelism counts ranks of all nodes and spans them by design."""
+    default_host: str = ""
+    """Where it listens unless told; "" for every address of the pod."""
 
 
 VLLM = Dialect(
@@ -84,7 +84,7 @@ SGLANG = Dialect(
     model=("--model-path", "--model"),
     max_length=("--context-length",),
     versioned_image=r".*(?:^|/)sglang:v?([0-9].*)",
-    has_tensor_across_nodes=True,
+    default_host="127.0.0.1",
 )
 TENSORRT_LLM = Dialect(
     engine=Engine.TENSORRT_LLM,
@@ -96,7 +96,7 @@ TENSORRT_LLM = Dialect(
     pipeline=("--pp-size", "--pipeline-parallel-size"),
     max_length=("--max-seq-len",),
     versioned_image=r".*tensorrt-llm/release:([0-9].*)",
-    has_tensor_across_nodes=True,
+    default_host="localhost",
 )
 TRITON = Dialect(
     engine=Engine.TRITON,

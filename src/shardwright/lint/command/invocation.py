@@ -149,7 +149,10 @@ class EngineInvocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RayStart:
-    """One `ray start`, or a wrapper that does it. address: host and port it joins, as written."""
+    """One `ray start`, or a wrapper that does it. address: host and port it joins, as written.
+
+    before: programs the container named before it; is_background: followed by `&`.
+    """
 
     is_head: bool
     address: str
@@ -158,6 +161,8 @@ class RayStart:
     is_conditional: bool
     site: Site
     num_gpus: int | None = None
+    before: int = 0
+    is_background: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

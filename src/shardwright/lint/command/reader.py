@@ -54,6 +54,11 @@ class ContainerCommand:
     repeats_entrypoint: bool = False
     """True if the arguments name the program the image's entrypoint already is."""
 
+    @property
+    def num_programs(self) -> int:
+        """Programs named so far."""
+        return len(self.engines) + len(self.rays) + len(self.others)
+
     def program(self, *names: str) -> OtherProgram | None:
         """Return the first other program of one of these names."""
         return next((other for other in self.others if other.name in names), None)
@@ -214,7 +219,11 @@ class _CommandReader:
             return
         is_conditional = outer is not None and outer.is_conditional
         if ray := read_ray(words, site, is_conditional=is_conditional):
-            self.result.rays.append(ray)
+            is_background = outer is not None and outer.is_background
+            before = self.result.num_programs
+            self.result.rays.append(
+                dataclasses.replace(ray, before=before, is_background=is_background)
+            )
             return
         name = words[0].rpartition("/")[2]
         if name == "trtllm-llmapi-launch":

@@ -45,6 +45,35 @@ def _ray_head_never_started(scene: Scene) -> Iterator[Found]:
             )
 
 
+def _head_blocks(scene: Scene) -> Iterator[Found]:
+    for member in scene.members:
+        head = member.ray_head
+        if head is None or not head.blocks or head.is_background or head.is_conditional:
+            continue
+        if member.command.engines and member.command.num_programs > head.before + 1:
+            yield Found(
+                object=head.site.object,
+                path=head.site.path,
+                near="--block",
+                what="ray start --head --block never returns, and the engine is started after it",
+            )
+
+
+def _worker_exits(scene: Scene) -> Iterator[Found]:
+    for member in scene.members:
+        join = member.ray_join
+        if join is None or join.blocks or join.is_conditional or member.is_kuberay:
+            continue
+        is_last = member.command.num_programs == join.before + 1
+        if is_last and not member.command.engines and not member.command.is_opaque:
+            yield Found(
+                object=join.site.object,
+                path=join.site.path,
+                near="ray start",
+                what="ray start returns at once, and the container ends with it",
+            )
+
+
 def _ray_missing_in_image(scene: Scene) -> Iterator[Found]:
     for member in scene.members:
         image = member.container.image
@@ -136,6 +165,30 @@ RULES = (
         ),
         references=(_RAY, "https://docs.vllm.ai/en/stable/serving/parallelism_scaling/"),
         check=_ray_head_never_started,
+    ),
+    Rule(
+        code="ray-head-blocks",
+        severity=Severity.ERROR,
+        title="an engine behind a Ray head that never returns",
+        why=(
+            "`ray start --block` stays in the foreground for as long as Ray runs. What follows it"
+            " in the script is never reached: Ray is up, and no engine ever starts."
+        ),
+        remedy="leave out --block on the head; the engine keeps the container running",
+        references=(_RAY,),
+        check=_head_blocks,
+    ),
+    Rule(
+        code="ray-worker-exits",
+        severity=Severity.ERROR,
+        title="a Ray worker whose container ends at once",
+        why=(
+            "Without --block `ray start` puts Ray into the background and returns. As the last"
+            " command it ends the container, and its Ray node with it, again and again."
+        ),
+        remedy="add --block to `ray start --address=...`",
+        references=(_RAY,),
+        check=_worker_exits,
     ),
     Rule(
         code="ray-missing-in-image",
