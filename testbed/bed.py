@@ -67,7 +67,11 @@ def _start(wish: Wish, chosen: frozenset[str]) -> None:
     say("network, certificates")
     network.create(CONTROL, all_nodes)
     control.prepare(all_nodes)
-    machines.start(CONTROL, control.services(binaries, etcd, CONTROL.directory))
+    plane = control.services(binaries, etcd, CONTROL.directory)
+    if "kwok" in chosen:
+        source = components.module_source(components.KWOK)
+        plane["kwok"] = control.kwok_service(components.directory(components.KWOK), source)
+    machines.start(CONTROL, plane)
     for machine in all_nodes:
         machines.start(machine, node.services(machine, binaries))
     load_images(wish)

@@ -42,6 +42,28 @@ def prepare(nodes: tuple[Machine, ...]) -> None:
     (state_dir() / "admin.kubeconfig").rename(kubeconfig_path())
 
 
+KWOK_STAGES = (
+    "node/fast/node-initialize",
+    "node/heartbeat-with-lease/node-heartbeat-with-lease",
+    "pod/fast/pod-ready",
+    "pod/fast/pod-complete",
+    "pod/fast/pod-delete",
+)
+
+
+def kwok_service(binaries: Path, source: Path) -> list[str]:
+    """Return kwok's command line: nodes with the label type=kwok, and their pods, are acted out."""
+    stages = (f"--config={source / 'kustomize' / 'stage' / stage}.yaml" for stage in KWOK_STAGES)
+    return [
+        str(binaries / "kwok"),
+        f"--kubeconfig={kubeconfig_path()}",
+        "--manage-nodes-with-label-selector=type=kwok",
+        "--node-lease-duration-seconds=40",
+        "--cidr=10.216.0.0/16",
+        *stages,
+    ]
+
+
 def services(binaries: Path, etcd: Path, directory: Path) -> dict[str, list[str]]:
     """Return the command line of each service."""
     pki = state_dir() / "pki"

@@ -1,0 +1,59 @@
+"""The rendered manifests themselves with the real engine across pods. Minutes, on two cores."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from testbed.layout import engines_dir, kubeconfig_path
+
+from shardwright.cli.main import shardwright
+from shardwright.drive.kube import connect
+from shardwright.model.cluster import ObjectRef
+
+IMAGE = "testbed.local/vllm-cpu:1"
+SPEC = """\
+apiVersion: shardwright.dev/v1alpha1
+kind: DistributedInference
+metadata: {{name: llama-405b}}
+spec:
+  model: {{id: meta-llama/Llama-3.1-405B-Instruct-FP8}}
+  cluster: {{gpu: H200-SXM, gpusPerNode: 8, nodes: 2}}
+  parallelism: {{tensor: 8, pipeline: 2}}
+  launch: {launch}
+"""
+
+
+@pytest.fixture
+def bed(kubeconfig: Path) -> Path:
+    """The image with the engine is the test bed's own."""
+    if kubeconfig != kubeconfig_path():
+        pytest.skip(f"{IMAGE} is only on the test bed; this is {kubeconfig}")
+    if not list(engines_dir().glob("*/bin/vllm")):
+        pytest.skip(
+            "no engine environment here: run `shardwright rehearse` once, then make testbed"
+        )
+    return kubeconfig
+
+
+def test_vllm_over_two_pods_without_ray(bed: Path, tmp_path: Path) -> None:
+    """TP=2 x PP=2 on two nodes: ready, answering, every rank where the plan has it."""
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(SPEC.format(launch="statefulset"))
+    arguments = ["rehearse", str(spec), "--cluster", "--image", IMAGE, "-o", "json"]
+    arguments += ["--kubeconfig", str(bed), "--out", str(tmp_path)]
+    done = CliRunner().invoke(shardwright, arguments, standalone_mode=False)
+    assert done.exception is None, done.output
+    report = json.loads(done.stdout)["rehearsal"]
+    assert report["passed"]
+    assert report["nodes"].startswith("pods on node-1, node-2 of a Kubernetes 1.")
+    assert [check["name"] for check in report["checks"]] == [
+        "health", "models", "chat", "stream", "batch",
+    ]  # fmt: skip
+    ranks = [(match["member"], match["seen"]["index"]) for match in report["ranks"]]
+    assert ranks == [(0, 0), (0, 1), (1, 2), (1, 3)]
+    with connect(bed) as cluster:
+        left = ObjectRef(api_version="v1", kind="Namespace", name="llama-405b-rehearsal")
+        assert cluster.get(left) is None
