@@ -42,6 +42,22 @@ test-cluster: $(STAMP)  ## tests on a real API server: SHARDWRIGHT_TEST_KUBECONF
 	fi; \
 	$(PY) -m pytest tests/cluster
 
+CALIBRATE := .venv-calibrate/bin/python
+$(CALIBRATE): pyproject.toml
+	@uv venv --quiet --clear --python '>=3.11' .venv-calibrate
+	@uv pip install --quiet --python $(CALIBRATE) --editable . numba
+
+calibrate: $(CALIBRATE)  ## refit the speed model from calibration/measurements
+	@$(CALIBRATE) scripts/calibrate.py
+
+cross-validate: $(CALIBRATE)  ## predict groups left out of the fit, rewrite docs/accuracy.md
+	@$(CALIBRATE) scripts/calibrate.py --cross-validate
+
+bench-planner: $(STAMP)  ## time the planner; AICONFIGURATOR=path asks that tool the same
+	@$(PY) benchmarks/planner_speed.py
+
+.PHONY: calibrate cross-validate bench-planner
+
 format: $(STAMP)  ## rewrite the code as ruff formats it
 	@.venv/bin/ruff format src tests scripts testbed
 	@.venv/bin/ruff check --fix src tests scripts testbed

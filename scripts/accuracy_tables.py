@@ -13,8 +13,10 @@ HEADER = (
 INTRO = """# How far off the speed predictions are
 
 Written by `make cross-validate`; every figure is a prediction of rows whose whole group was left
-out of the fit. Errors are absolute percentage errors, `bias` is the median signed error (positive:
-predicted too slow). `request` is TTFT + (OSL - 1) x TPOT. Rows: `calibration/measurements/`.
+out of the fit (by one Gauss-Newton step without the group, from the fit of all rows). Errors are
+absolute percentage errors, `bias` is the median signed error (positive: predicted too slow).
+`request` is TTFT + (OSL - 1) x TPOT. Rows: `calibration/measurements/`; `own` are steady-state runs
+on one H200, `published` include the first burst.
 
 """
 
