@@ -20,6 +20,10 @@ SERVICE = "service"
 """The mean once the burst is over, seen through HTTP: what users of an endpoint see."""
 
 
+MOST_CONCURRENCY = 16384
+"""Requests at once that one replica is asked about; a replay of more would take seconds."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
     """Tokens are counts; concurrency None: as many sequences as fit (maximum load).
@@ -62,6 +66,12 @@ def point_of(row: Mapping[str, str | None]) -> Point:
             "point-without-load",
             "neither concurrency nor request_rate is given",
             remedy="give one of them; `max` is a concurrency too",
+        )
+    if (concurrency or 0) > MOST_CONCURRENCY:
+        raise usage_error(
+            "point-out-of-range",
+            f"concurrency is {concurrency:,}",
+            remedy=f"give at most {MOST_CONCURRENCY:,} per replica",
         )
     window = _text(row, "window") or FIRST_BURST
     if window not in {FIRST_BURST, STEADY, SERVICE}:

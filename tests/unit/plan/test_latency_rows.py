@@ -35,6 +35,7 @@ def test_columns_come_in_order_and_unknown_ones_are_copied():
         ("engine", "ollama", "unknown-engine"),
         ("concurrency", "many", "point-not-a-number"),
         ("concurrency", "", "point-without-load"),
+        ("concurrency", "99999999", "point-out-of-range"),
         ("isl", "", "point-incomplete"),
         ("isl", "-5", "point-not-a-number"),
         ("tp", "1.5", "point-not-a-number"),
