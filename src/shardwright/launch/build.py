@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shardwright.engines import Engine, Refusal, Serve, find_engine
+from shardwright.launch.arguments import check_extra_args
 from shardwright.launch.budgets import derive_budgets
 from shardwright.launch.ssh import ssh_mounts, ssh_secrets
 from shardwright.launch.tasks import (
@@ -146,6 +147,7 @@ def _meet(engine: Engine, version: str, mechanism: Mechanism, num_members: int) 
 
 
 def _refuse(engine: Engine, version: str, request: Request) -> None:
+    check_extra_args(engine.name, version, request.engine.extra_args)
     for refusal in engine.refuse_request(request, version):
         raise ShardwrightError(
             code=refusal.code,

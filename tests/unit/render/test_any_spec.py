@@ -1,0 +1,86 @@
+"""Whatever valid spec: objects that Kubernetes' strict schema and our own lint accept."""
+
+import dataclasses
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shardwright import shape
+from shardwright.engines import ENGINES, Refusal, find_engine
+from shardwright.launch.build import build_launch_plan
+from shardwright.lint.objects import from_values
+from shardwright.lint.run import lint_objects
+from shardwright.model.consistency import inconsistencies
+from shardwright.model.finding import Severity
+from shardwright.model.request import Access, Images, Mechanism, Network, Scheduling
+from shardwright.plan.plan import make_plan
+from shardwright.render.folder import manifest_folder
+from shardwright.render.objects import kubernetes_objects
+from shardwright.spec.load import load
+
+from .schemas import OLDEST, check
+
+BASE = """
+kind: DistributedInference
+metadata: {name: llama}
+spec:
+  model: {id: meta-llama/Llama-3.1-70B-Instruct}
+  cluster: {gpu: H200-SXM, gpusPerNode: 8, nodes: 8, fabric: infiniband-400g}
+"""
+REQUEST = load(BASE, "spec.yaml").request
+MODEL = shape.load(REQUEST.model.id)
+NAMES = st.from_regex(r"[a-z]([-a-z0-9]{0,51}[a-z0-9])?", fullmatch=True)
+TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=20)
+
+
+@st.composite
+def requests(draw):
+    engine = find_engine(draw(st.sampled_from([engine.name for engine in ENGINES])))
+    pipeline = draw(st.sampled_from([1, 2]))
+    answers = {m: engine.meet(engine.default_version, m, pipeline) for m in Mechanism}
+    able = [m for m in Mechanism if not isinstance(answers[m], Refusal)]
+    maybe = st.none() | NAMES
+    return dataclasses.replace(
+        REQUEST,
+        name=draw(NAMES),
+        namespace=draw(NAMES),
+        launch=draw(st.sampled_from(able)),
+        engine=dataclasses.replace(
+            REQUEST.engine,
+            name=engine.name,
+            image=draw(st.just("registry.example/engine:1")),
+            env=(("USERS_OWN", draw(TEXT)),),
+        ),
+        cluster=dataclasses.replace(
+            REQUEST.cluster,
+            rdma_resource=draw(st.none() | st.just("rdma/ib")),
+            rdma_memlock=draw(st.sampled_from(["runtime", "capability"])),
+            host_network=draw(st.booleans()),
+            topology_key=draw(st.none() | st.just("topology.example/rack")),
+            network_interface=draw(st.none() | st.just("eth0")),
+        ),
+        parallelism=dataclasses.replace(
+            REQUEST.parallelism,
+            tensor=8,
+            pipeline=pipeline,
+            replicas=draw(st.sampled_from([1, 2])),
+        ),
+        images=Images(pull_secrets=draw(st.sampled_from([(), ("regcred",)]))),
+        network=Network(proxy=draw(st.none() | TEXT), ca_bundle=draw(maybe)),
+        scheduling=Scheduling(priority_class=draw(maybe)),
+        access=Access(hf_token_secret=draw(maybe)),
+    )
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(requests())
+def test_any_valid_spec_renders_to_objects_that_lint_clean(request_):
+    plan = build_launch_plan(request_, MODEL, make_plan(request_, MODEL))
+    assert inconsistencies(plan) == ()
+    objects = kubernetes_objects(plan)
+    for each in objects:
+        if not request_.cluster.topology_key or request_.parallelism.replicas == 1:
+            check(each, OLDEST)  # matchLabelKeys came with 1.29
+    found = lint_objects(from_values(list(objects)))
+    assert [f.what for f in found if f.severity is Severity.ERROR] == []
+    assert len(manifest_folder(objects)) == len(objects) + 1, "two objects share a file"
