@@ -52,7 +52,9 @@ def write_checkpoint(model: SmallModel, folder: Path, seed: int = 0) -> int:
 
 
 def _fill(model: SmallModel, folder: Path, seed: int) -> None:
-    _write_json(folder / "config.json", {k: v for k, v in model.config.items() if v is not None})
+    # null has a meaning for most fields (no q_lora_rank), but not for quantization
+    config = {k: v for k, v in model.config.items() if v is not None or "config" not in k}
+    _write_json(folder / "config.json", config)
     for name, value in tokenizer.files(model.shape.max_position_embeddings).items():
         _write_json(folder / name, value)
     _write_safetensors(folder / "model.safetensors", model, seed)

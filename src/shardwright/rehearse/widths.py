@@ -89,6 +89,12 @@ def narrow(
     _set(small, ("sliding_window",), WINDOW)
     _set(small, ("q_lora_rank",), Q_LORA_RANK)
     _set(small, _NO_MTP, 0)
+    if text.get("first_k_dense_replace"):
+        small["first_k_dense_replace"] = (
+            1  # so that every stage holds a mixture, as it does at size
+        )
+    if text.get("rotary_dim"):
+        small["rotary_dim"] = text["rotary_dim"] * HEAD_DIM // published.head_dim
     if published.moe is not None:
         _set(small, _EXPERTS, _num_experts(small, published))
     for name, value in text.items():
