@@ -63,7 +63,7 @@ def notes(launch: LaunchPlan) -> list[str]:
     from shardwright.model.launch import SecretOrigin
 
     out = [
-        f"secret {secret.name} must hold {', '.join(secret.keys)}; no secret is ever rendered"
+        f"secret {secret.name} must hold {', '.join(secret.keys)}: docs/render.md has the commands"
         for secret in launch.secrets
         if secret.origin is SecretOrigin.GENERATED
     ]
