@@ -59,8 +59,12 @@ def command(
 
 
 def notes(launch: LaunchPlan) -> list[str]:
-    """Say what applying the manifests by hand has to take care of."""
+    """Say what our own lint holds against them, and what applying them by hand must care for."""
+    from shardwright.lint.objects import from_values
+    from shardwright.lint.run import lint_objects
+    from shardwright.model.finding import Severity
     from shardwright.model.launch import SecretOrigin
+    from shardwright.render.objects import kubernetes_objects
 
     out = [
         f"secret {secret.name} must hold {', '.join(secret.keys)}: docs/render.md has the commands"
@@ -72,6 +76,12 @@ def notes(launch: LaunchPlan) -> list[str]:
         " wait for its result hold them"
         for task in launch.tasks
         if task.gpus and task.blocks
+    ]
+    found = lint_objects(from_values(list(kubernetes_objects(launch))))
+    out += [
+        f"{each.object}: {each.what}; {each.remedy}"
+        for each in found
+        if each.severity is Severity.ERROR
     ]
     return out
 

@@ -36,6 +36,14 @@ def test_what_applying_by_hand_must_take_care_of_is_said(tmp_path):
     assert "job llama-70b-engine needs 8 GPUs" in done.stderr
 
 
+def test_ray_on_an_image_without_ray_is_said_at_once(tmp_path):
+    spec = tmp_path / "spec.yaml"
+    text = (EXAMPLES / "llama-3.1-405b-ray.yaml").read_text()
+    spec.write_text(text.replace(", image: registry.example/vllm-with-ray:0.33.0", ""))
+    done = CliRunner().invoke(render, [str(spec)], standalone_mode=False)
+    assert "vllm/vllm-openai:v0.33.0 has no Ray" in done.stderr
+
+
 def test_chart_without_a_folder_is_refused():
     done = CliRunner().invoke(render, [SPEC, "--helm"], standalone_mode=False)
     assert done.exception.code == "chart-needs-folder"
