@@ -47,6 +47,7 @@ def up(wish: Wish) -> None:
     if not 1 <= wish.num_nodes <= MAX_NODES:
         raise TestbedError(f"--nodes must be 1 to {MAX_NODES}")
     if is_up(wish):
+        load_images(standing())  # the package in the engine's image may have changed
         say("already up")
         return
     chosen = frozenset(wish.addons)
@@ -109,8 +110,14 @@ def standing() -> Wish:
 
 
 def _load(machine: Machine, archives: list[Path]) -> None:
+    """Import what this node does not have yet; an archive's name holds its content."""
+    record = machine.directory / "images.txt"
+    loaded = record.read_text().split() if record.exists() else []
     for archive in archives:
-        stock.load(machine, archive)
+        if archive.name not in loaded:
+            stock.load(machine, archive)
+            with record.open("a") as lines:
+                lines.write(f"{archive.name}\n")
 
 
 def _containerd_answers(machine: Machine) -> Callable[[], bool]:
