@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 
 from shardwright.engines.rehearsal import Rehearsal
 from shardwright.model.cluster import Object
-from shardwright.model.launch import LaunchPlan, Task, TaskKind
+from shardwright.model.launch import LaunchPlan, Ray, Task, TaskKind
 from shardwright.model.process import EnvVar
 from shardwright.model.running import Line, Seat
 from shardwright.model.text import text
@@ -44,8 +44,11 @@ class ClusterScene:
     def with_planned_gpus(self) -> ClusterScene:
         """Reserve the deployment's own GPUs, so that members land on nodes as they will.
 
-        For clusters that have them; the engine still runs on the processors.
+        For clusters that have them; the engine still runs on the processors. Not with Ray: it puts
+        ranks where GPUs are, and would put all the few ranks on the first node of eight.
         """
+        if isinstance(self.plan.group.rendezvous, Ray):
+            return self
         members = tuple(
             replace(member, gpus=planned.gpus)
             for member, planned in zip(

@@ -108,6 +108,12 @@ def test_planned_gpus_keep_members_apart_as_deployed() -> None:
     assert not [each for each in kept.changes if each.path.endswith(".gpus")]
 
 
+def test_ray_is_told_of_as_many_gpus_as_there_are_ranks() -> None:
+    """With 8 GPUs on each of two Ray nodes, all four ranks were seen on one of them."""
+    kept = scene_of(case("vllm-ray-statefulset"), "x").with_planned_gpus()
+    assert [member.gpus for member in kept.plan.group.members] == [2, 2]
+
+
 def test_members_are_known_by_the_labels_of_their_controllers() -> None:
     def pod(label: str, index: str, address: str) -> dict[str, object]:
         return {"metadata": {"labels": {label: index}}, "status": {"podIP": address}}
