@@ -13,6 +13,7 @@ from shardwright.launch.tasks import (
     hub_secrets,
     needs_download,
 )
+from shardwright.launch.unbuilt import refuse_unbuilt
 from shardwright.model.errors import ExitCode, ShardwrightError
 from shardwright.model.launch import (
     Claim,
@@ -55,6 +56,9 @@ def build_launch_plan(request: Request, shape: ModelShape, plan: Plan) -> Launch
     stored = checkpoint_bytes(shape)
     claim = _claim(request, num_members, stored)
     image = image_of(request, engine, version)
+    unbuilt = refuse_unbuilt(request, image)
+    if unbuilt is not None:
+        raise unbuilt
     serve = Serve(
         request=request,
         plan=plan,

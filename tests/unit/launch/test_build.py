@@ -128,3 +128,33 @@ def test_what_cannot_be_launched_says_why(name, mechanism, engine, code):
 def test_vllm_0_6_6_meets_over_ray_by_itself():
     plan = launch("llama-3.1-405b", Mechanism.LWS, version="0.6.6")
     assert plan.group.rendezvous == Ray(port=6379)
+
+
+@pytest.mark.parametrize(
+    ("field", "code"),
+    [
+        ("scheduling: {queue: gpus}", "field-not-built"),
+        ("scheduling: {gang: volcano}", "field-not-built"),
+        ("access: {route: llm.example.org}", "field-not-built"),
+        ("images: {prePull: job}", "field-not-built"),
+        ("images: {pinDigests: true}", "image-not-pinned"),
+    ],
+)
+def test_no_field_is_ignored_in_silence(field, code):
+    text = (EXAMPLES / "llama-3.1-70b.yaml").read_text()
+    lines = [line for line in text.splitlines() if not line.startswith("  access:")]
+    request = load("\n".join([*lines, f"  {field}"]), "s").request
+    model = shape.load(request.model.id)
+    with pytest.raises(ShardwrightError) as caught:
+        build_launch_plan(request, model, make_plan(request, model))
+    assert caught.value.code == code
+
+
+def test_an_image_pinned_by_digest_is_taken():
+    image = "vllm/vllm-openai@sha256:" + "0" * 64
+    text = (EXAMPLES / "llama-3.1-70b.yaml").read_text() + "  images: {pinDigests: true}\n"
+    request = load(text, "s").request
+    request = replace(request, engine=replace(request.engine, image=image))
+    model = shape.load(request.model.id)
+    built = build_launch_plan(request, model, make_plan(request, model))
+    assert built.group.members[0].image == image
