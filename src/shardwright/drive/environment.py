@@ -214,7 +214,7 @@ def _refuse_here(lock: EngineLock) -> None:
         existing = next(p for p in (directory(lock), *directory(lock).parents) if p.exists())
         refusal = too_little_disk(lock, shutil.disk_usage(existing).free)
     if refusal is None:
-        refusal = _missing_library(lock)
+        refusal = _missing_library(lock) or _missing_tool(lock)
     if refusal is not None:
         raise refusal
 
@@ -227,6 +227,17 @@ def _missing_library(lock: EngineLock) -> ShardwrightError | None:
             return ShardwrightError(
                 code="library-missing",
                 what=f"{lock.engine} needs the system library {library}, which is not here",
+                remedy=f"install it: `apt-get install {package}`, or your system's package of it",
+            )
+    return None
+
+
+def _missing_tool(lock: EngineLock) -> ShardwrightError | None:
+    for tool, package in lock.tools.items():
+        if shutil.which(tool) is None:
+            return ShardwrightError(
+                code="tool-missing",
+                what=f"{lock.engine} calls {tool} when it starts, which is not here",
                 remedy=f"install it: `apt-get install {package}`, or your system's package of it",
             )
     return None

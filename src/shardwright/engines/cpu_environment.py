@@ -26,7 +26,8 @@ class EngineLock:
     metadata: (name, version) of a distribution to supply, where the engine's own build carries
     another name than the engine asks for; None where it does not.
     imports: modules that must load in it, heaviest first. libraries: shared libraries of the system
-    it needs, with the Debian package of each. download_bytes, disk_bytes: measured on x86-64.
+    it needs, with the Debian package of each. tools: programs of the system it calls, likewise.
+    download_bytes, disk_bytes: measured on x86-64.
     """
 
     engine: str
@@ -35,6 +36,7 @@ class EngineLock:
     metadata: tuple[str, str] | None
     imports: tuple[str, ...]
     libraries: Mapping[str, str]
+    tools: Mapping[str, str]
     download_bytes: int
     disk_bytes: int
 
@@ -69,6 +71,7 @@ ENGINE_LOCKS = (
             "ray",
         ),
         libraries={"libnuma.so.1": "libnuma1"},
+        tools={"g++": "g++"},  # torch's inductor is called once at the start, eager mode or not
         download_bytes=3_030_000_000,
         disk_bytes=5_400_000_000,
     ),
@@ -79,6 +82,7 @@ ENGINE_LOCKS = (
         metadata=None,
         imports=("aiperf.cli",),
         libraries={},
+        tools={},
         download_bytes=250_000_000,
         disk_bytes=880_000_000,
     ),

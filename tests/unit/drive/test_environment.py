@@ -57,6 +57,7 @@ def lock(tmp_path, monkeypatch):
         metadata=("tiny", "1.0+cpu"),
         imports=("tiny_worker",),
         libraries={},
+        tools={},
         download_bytes=1000,
         disk_bytes=1000,
     )
@@ -114,6 +115,15 @@ def test_a_missing_system_library_is_named_before_the_download(lock):
         environment.install(broken, lambda _line: None)
     assert caught.value.code == "library-missing"
     assert "libnot-there9" in caught.value.remedy
+    assert environment.state(broken) is State.ABSENT
+
+
+def test_a_missing_program_of_the_system_is_named_with_its_package(lock):
+    broken = LocalLock(**{**_fields(lock), "tools": {"not-there++": "not-there"}})
+    with pytest.raises(ShardwrightError) as caught:
+        environment.install(broken, lambda _line: None)
+    assert caught.value.code == "tool-missing"
+    assert "not-there" in caught.value.remedy
     assert environment.state(broken) is State.ABSENT
 
 
