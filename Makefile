@@ -56,8 +56,6 @@ cross-validate: $(CALIBRATE)  ## predict groups left out of the fit, rewrite doc
 bench-planner: $(STAMP)  ## time the planner; AICONFIGURATOR=path asks that tool the same
 	@$(PY) benchmarks/planner_speed.py
 
-.PHONY: calibrate cross-validate bench-planner
-
 format: $(STAMP)  ## rewrite the code as ruff formats it
 	@.venv/bin/ruff format src tests scripts testbed
 	@.venv/bin/ruff check --fix src tests scripts testbed
@@ -78,5 +76,5 @@ bench: $(STAMP)  ## measure how many objects lint reads per second
 bench-doctor: $(STAMP)  ## time the doctor over 16 ranks x 200 MB of logs (needs 3.2 GB of disk)
 	@$(PY) benchmarks/doctor_logs.py
 
-.PHONY: fit-memory
-.PHONY: help setup docs rehearse static check test testbed test-cluster format doctor-score bench bench-doctor
+.PHONY: help setup docs rehearse static check test testbed test-cluster format doctor-score bench bench-doctor \
+  bench-planner calibrate cross-validate fit-memory

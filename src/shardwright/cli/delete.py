@@ -8,7 +8,7 @@ import click
 
 from shardwright.cli.cluster import cluster_options, namespace_option
 from shardwright.cli.options import output_option, print_json
-from shardwright.cli.status import not_deployed
+from shardwright.cli.status import owned_by
 from shardwright.model.errors import ExitCode
 
 
@@ -24,14 +24,12 @@ def command(
 ) -> int:  # fmt: skip
     """Delete the endpoint NAME and all it owns; claims are kept unless --purge."""
     from shardwright.deploy.inventory import is_kept
-    from shardwright.deploy.removal import find_inventory, remove
+    from shardwright.deploy.removal import remove
     from shardwright.drive.kube import connect
 
     with connect(kubeconfig, context) as cluster:
         space = namespace or cluster.default_namespace
-        inventory = find_inventory(cluster, name, space)
-        if inventory is None:
-            raise not_deployed(name, space)
+        inventory = owned_by(cluster, name, space)
         gone = remove(cluster, inventory, purge=purge)
         kept = [each for each in inventory.owned if is_kept(each) and not purge]
     if output == "json":

@@ -58,16 +58,14 @@ def deployed(
     name: str, namespace: str | None, kubeconfig: Path | None, context: str | None
 ) -> list[Document]:
     """Collect the evidence of a deployed endpoint."""
-    from shardwright.cli.status import not_deployed
+    from shardwright.cli.status import owned_by
     from shardwright.deploy.evidence import evidence_of
-    from shardwright.deploy.removal import find_inventory
     from shardwright.diagnose.evidence import Document
     from shardwright.drive.kube import connect
 
     with connect(kubeconfig, context) as cluster:
         space = namespace or cluster.default_namespace
-        if find_inventory(cluster, name, space) is None:
-            raise not_deployed(name, space)
+        owned_by(cluster, name, space)  # an endpoint that is not there is the user's error
         found = evidence_of(cluster, name, space)
     return [Document(name=file, chunks=[found[file].encode()]) for file in sorted(found)]
 

@@ -13,7 +13,9 @@ from shardwright.cli.options import output_option, print_json
 from shardwright.model.errors import ExitCode, usage_error
 
 if TYPE_CHECKING:
+    from shardwright.deploy.inventory import Inventory
     from shardwright.deploy.status import EndpointStatus
+    from shardwright.model.cluster import Cluster
 
 WATCH_S = 2.0
 
@@ -35,9 +37,7 @@ def command(
 
     with connect(kubeconfig, context) as cluster:
         space = namespace or cluster.default_namespace
-        inventory = find_inventory(cluster, name, space)
-        if inventory is None:
-            raise not_deployed(name, space)
+        inventory = owned_by(cluster, name, space)
         status = endpoint_status(cluster, inventory)
         while watch and not status.is_ready:
             click.echo(_text(status), err=True)
@@ -50,13 +50,18 @@ def command(
     return ExitCode.DONE if status.is_ready else ExitCode.VERDICT_NO
 
 
-def not_deployed(name: str, namespace: str) -> Exception:
-    """Say that there is no such endpoint."""
-    return usage_error(
-        "endpoint-not-found",
-        f"there is no endpoint {name} in namespace {namespace}",
-        remedy="shardwright list shows all; pass -n NAMESPACE or --context",
-    )
+def owned_by(cluster: Cluster, name: str, namespace: str) -> Inventory:
+    """Return what the endpoint owns. Raises ShardwrightError if there is no such endpoint."""
+    from shardwright.deploy.removal import find_inventory
+
+    inventory = find_inventory(cluster, name, namespace)
+    if inventory is None:
+        raise usage_error(
+            "endpoint-not-found",
+            f"there is no endpoint {name} in namespace {namespace}",
+            remedy="shardwright list shows all; pass -n NAMESPACE or --context",
+        )
+    return inventory
 
 
 def status_json(status: EndpointStatus) -> dict[str, Any]:

@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 from shardwright.engines.engine import Serve
+from shardwright.model.launch import Rendezvous
 from shardwright.model.process import EnvVar, HttpCheck, Probe, Probes
 from shardwright.model.text import text
-from shardwright.model.units import MIB
+from shardwright.model.units import GIB, MIB
 
 NCCL_SHM_BYTES_PER_RANK = 16 * 10 * MIB
 """16 channels x 10 MiB of buffers (4 MiB simple, 5.6 MiB LL128, 0.5 MiB LL), should NCCL fall back
 to shared memory within a node. Source: NCCL's default buffer sizes."""
+
+
+def shm_for(local_ranks: int, own_bytes: int) -> int:
+    """Shared memory of one member, whole GiB: NCCL's fallback and the engine's own part.
+
+    >>> shm_for(8, GIB) // GIB, shm_for(1, 1) // GIB
+    (3, 1)
+    """
+    nccl = local_ranks * NCCL_SHM_BYTES_PER_RANK if local_ranks > 1 else 0
+    return -(-(nccl + own_bytes) // GIB) * GIB
+
+
+def shm_bytes(local_ranks: int, rendezvous: Rendezvous) -> int:
+    """Shared memory of an engine with few queues or MPI segments of its own: 0.25 GiB, assumed.
+
+    >>> shm_bytes(8, None) // GIB
+    2
+    """
+    del rendezvous
+    return shm_for(local_ranks, GIB // 4)
 
 
 def shared_env(serve: Serve) -> list[EnvVar]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from shardwright.engines.divisibility import refuse_uneven
 from shardwright.engines.engine import Engine, Refusal, Serve
 from shardwright.engines.environment import (
-    NCCL_SHM_BYTES_PER_RANK,
     http_probes,
     shared_env,
+    shm_bytes,
     with_users,
 )
 from shardwright.engines.versions import is_at_least
@@ -18,7 +18,6 @@ from shardwright.model.launch import Rendezvous, Role, TorchStore
 from shardwright.model.process import Phase, Port, Probes, Process
 from shardwright.model.request import Mechanism, Request
 from shardwright.model.text import GroupSize, LeaderHost, MemberIndex, Text, text
-from shardwright.model.units import GIB
 
 HTTP_PORT = 30000  # SGLang's own default
 STORE_PORT = 20000
@@ -134,17 +133,6 @@ def _phases(serve: Serve, role: Role) -> tuple[Phase, ...]:
         return (load, weights)
     rest = b.compile_s + b.graphs_s
     return (load, weights, Phase(name="ready", pattern=LOG_PATTERNS["ready"], budget_s=rest))
-
-
-def shm_bytes(local_ranks: int, rendezvous: Rendezvous) -> int:
-    """Shared memory one member needs, whole GiB: NCCL's fallback and 0.25 GiB of message queues.
-
-    >>> shm_bytes(8, None) // GIB
-    2
-    """
-    del rendezvous
-    nccl = local_ranks * NCCL_SHM_BYTES_PER_RANK if local_ranks > 1 else 0
-    return -(-(nccl + GIB // 4) // GIB) * GIB
 
 
 SGLANG = Engine(

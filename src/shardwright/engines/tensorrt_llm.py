@@ -9,9 +9,9 @@ from __future__ import annotations
 from shardwright.engines.divisibility import refuse_uneven
 from shardwright.engines.engine import Engine, Refusal, Serve
 from shardwright.engines.environment import (
-    NCCL_SHM_BYTES_PER_RANK,
     http_probes,
     shared_env,
+    shm_bytes,
     with_users,
 )
 from shardwright.engines.mpi import meet_by_mpi
@@ -19,7 +19,6 @@ from shardwright.model.launch import Mpi, Rendezvous, Role
 from shardwright.model.process import Per, Phase, Port, Probes, Process
 from shardwright.model.request import Mechanism, Request
 from shardwright.model.text import Text, text
-from shardwright.model.units import GIB
 
 HTTP_PORT = 8000
 USER = 1000  # `ubuntu` in the release image; sshd needs a user with a name
@@ -105,17 +104,6 @@ def _argv(serve: Serve) -> tuple[Text, ...]:
         words += [flag, str(value)] if value is not None else []
     words += ["--trust_remote_code"] if request.model.trust_remote_code else []
     return tuple(text(word) for word in (*words, *request.engine.extra_args))
-
-
-def shm_bytes(local_ranks: int, rendezvous: Rendezvous) -> int:
-    """Shared memory one member needs, whole GiB: NCCL's fallback and 0.25 GiB for MPI's segments.
-
-    >>> shm_bytes(8, None) // GIB
-    2
-    """
-    del rendezvous
-    nccl = local_ranks * NCCL_SHM_BYTES_PER_RANK if local_ranks > 1 else 0
-    return -(-(nccl + GIB // 4) // GIB) * GIB
 
 
 TENSORRT_LLM = Engine(

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from shardwright.engines.divisibility import refuse_uneven
 from shardwright.engines.engine import Engine, Refusal, Serve
-from shardwright.engines.environment import http_probes, shared_env, with_users
+from shardwright.engines.environment import http_probes, shared_env, shm_bytes, with_users
 from shardwright.engines.mpi import meet_by_mpi
-from shardwright.engines.tensorrt_llm import shm_bytes, split_layers
+from shardwright.engines.tensorrt_llm import split_layers
 from shardwright.model.launch import ConfigFiles, Mpi, Rendezvous, Role
 from shardwright.model.process import EnvVar, Per, Port, Probes, Process
 from shardwright.model.request import Mechanism, Request

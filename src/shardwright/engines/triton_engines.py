@@ -12,9 +12,8 @@ from importlib.resources import files
 
 from shardwright.engines.divisibility import refuse_uneven
 from shardwright.engines.engine import Engine, Refusal, Serve
-from shardwright.engines.environment import http_probes, shared_env, with_users
+from shardwright.engines.environment import http_probes, shared_env, shm_bytes, with_users
 from shardwright.engines.mpi import meet_by_mpi
-from shardwright.engines.tensorrt_llm import shm_bytes
 from shardwright.engines.triton import PORTS, QUIET, READY, USER, following_ranks
 from shardwright.engines.triton import refuse_request as refuse_any_triton
 from shardwright.engines.versions import is_at_least

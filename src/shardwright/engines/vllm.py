@@ -8,9 +8,9 @@ from __future__ import annotations
 from shardwright.engines.divisibility import refuse_uneven
 from shardwright.engines.engine import Engine, Refusal, Serve
 from shardwright.engines.environment import (
-    NCCL_SHM_BYTES_PER_RANK,
     http_probes,
     shared_env,
+    shm_for,
     with_users,
 )
 from shardwright.engines.versions import is_at_least
@@ -202,9 +202,8 @@ def shm_bytes(local_ranks: int, rendezvous: Rendezvous) -> int:
     (4, 1)
     """
     rings = 10 * 16 * MIB + local_ranks * 10 * 24 * MIB
-    nccl = local_ranks * NCCL_SHM_BYTES_PER_RANK if local_ranks > 1 else 0
     ray = GIB if isinstance(rendezvous, Ray) else 0
-    return -(-(rings + nccl + ray) // GIB) * GIB
+    return shm_for(local_ranks, rings + ray)
 
 
 VLLM = Engine(

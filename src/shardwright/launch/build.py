@@ -54,7 +54,7 @@ def build_launch_plan(request: Request, shape: ModelShape, plan: Plan) -> Launch
     rendezvous = _meet(engine, version, mechanism, num_members)
     _refuse(engine, version, request)
     stored = checkpoint_bytes(shape)
-    claim = _claim(request, num_members, stored)
+    claim = _claim(request, num_members * plan.layout.replicas, stored)
     image = image_of(request, engine, version)
     unbuilt = refuse_unbuilt(request, image)
     if unbuilt is not None:
@@ -249,13 +249,12 @@ def _endpoint(request: Request, engine: Engine) -> Endpoint:
     )
 
 
-def _claim(request: Request, num_members: int, stored: int) -> Claim:
+def _claim(request: Request, num_pods: int, stored: int) -> Claim:
     storage = request.storage
-    shared = num_members * (request.parallelism.replicas or 1) > 1
     return Claim(
         name=claim_name(request),
         is_ours=storage.claim is None,
-        access_mode=storage.access_mode or ("ReadWriteMany" if shared else "ReadWriteOnce"),
+        access_mode=storage.access_mode or ("ReadWriteMany" if num_pods > 1 else "ReadWriteOnce"),
         size_bytes=storage.size_bytes or -(-stored * 12 // 10 // GIB) * GIB,
         storage_class=storage.storage_class,
     )

@@ -158,3 +158,12 @@ def test_an_image_pinned_by_digest_is_taken():
     model = shape.load(request.model.id)
     built = build_launch_plan(request, model, make_plan(request, model))
     assert built.group.members[0].image == image
+
+
+def test_a_claim_two_replicas_mount_can_be_mounted_by_both():
+    request = load((EXAMPLES / "llama-3.1-70b.yaml").read_text(), "s").request
+    model = shape.load(request.model.id)
+    made = make_plan(request, model)
+    chosen = replace(made, layout=replace(made.layout, replicas=2), num_nodes=2)
+    assert build_launch_plan(request, model, made).claims[0].access_mode == "ReadWriteOnce"
+    assert build_launch_plan(request, model, chosen).claims[0].access_mode == "ReadWriteMany"
