@@ -19,10 +19,10 @@ import numpy as np
 from shardwright.facts.gpus import gpu
 from shardwright.facts.table import DATA
 from shardwright.model.layout import Layout, stages_of
-from shardwright.plan import overheads as known
-from shardwright.plan.limits import Version, version_of
-from shardwright.plan.memory import MemoryQuestion, predict
-from shardwright.plan.overheads import Overheads
+from shardwright.planner import overheads as known
+from shardwright.planner.limits import Version, version_of
+from shardwright.planner.memory import MemoryQuestion, predict
+from shardwright.planner.overheads import Overheads
 from shardwright.shape import load
 from shardwright.shape.quantization import requantized
 

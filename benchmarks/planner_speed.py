@@ -40,10 +40,10 @@ def analytic() -> float:
     """Seconds of 10,000 closed-form predictions of one warm deployment."""
     import numpy as np
 
-    from shardwright.plan.analytic import estimate
-    from shardwright.plan.coefficients import packaged
-    from shardwright.plan.latency import setup_of
-    from shardwright.plan.point import point_of
+    from shardwright.planner.analytic import estimate
+    from shardwright.planner.coefficients import packaged
+    from shardwright.planner.latency import setup_of
+    from shardwright.planner.point import point_of
     from shardwright.shape import load
 
     row = {"model": "meta-llama/Llama-3.1-70B", "gpu": "H200", "engine": "vllm", "tp": "4",
@@ -59,7 +59,7 @@ def simulated() -> tuple[float, float]:
     """Median and 95th percentile seconds of one replayed prediction, over the measured points."""
     import csv
 
-    from shardwright.plan.latency_rows import predict_rows
+    from shardwright.planner.latency_rows import predict_rows
 
     with (ROOT / "calibration/measurements/latency.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))[::4]
@@ -79,7 +79,7 @@ def wide_search() -> float:
     from shardwright.engines import find_engine
     from shardwright.model.errors import ShardwrightError
     from shardwright.model.request import Parallelism
-    from shardwright.plan.search import search
+    from shardwright.planner.search import search
     from shardwright.spec.load import load
 
     asked = load(EXAMPLE.read_text(), "example").request

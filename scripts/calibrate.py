@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Fit the speed model's coefficients to measured rows, and test it on groups it has not seen.
 
-    make calibrate        fit all rows, write src/shardwright/plan/calibration.json
+    make calibrate        fit all rows, write src/shardwright/planner/calibration.json
     make cross-validate   fit without each group in turn, write docs/accuracy.md
 
 Needs numpy and shardwright; with numba (compiled replay) a fit takes a minute, without an hour.
@@ -21,9 +21,9 @@ import accuracy_tables
 import numpy as np
 
 from shardwright.facts.models import load as _config  # noqa: F401  fails early if facts are absent
-from shardwright.plan import latency, simulate
-from shardwright.plan.coefficients import Coefficients
-from shardwright.plan.point import point_of
+from shardwright.planner import latency, simulate
+from shardwright.planner.coefficients import Coefficients
+from shardwright.planner.point import point_of
 
 ROOT = Path(__file__).resolve().parent.parent
 MEASURED = ROOT / "calibration" / "measurements"
@@ -148,7 +148,7 @@ class Fit:
 
     def packaged(self) -> np.ndarray:
         """Return the coefficients that ship."""
-        path = ROOT / "src/shardwright/plan/calibration.json"
+        path = ROOT / "src/shardwright/planner/calibration.json"
         entries = json.loads(path.read_text())["coefficients"]
         return np.log([entries[name]["value"] for name in self.names])
 
@@ -244,7 +244,7 @@ def write_calibration(fit: Fit, x: np.ndarray, data: list[Row]) -> None:
             for name, v in zip(fit.names, x, strict=True)
         },
     }
-    path = ROOT / "src/shardwright/plan/calibration.json"
+    path = ROOT / "src/shardwright/planner/calibration.json"
     path.write_text(json.dumps(out, indent=1, sort_keys=True) + "\n")
 
 

@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from shardwright.plan.latency import Latency
-from shardwright.plan.latency import predict as predict_point
-from shardwright.plan.memory import MemoryAnswer, predict
-from shardwright.plan.memory_rows import question_of
-from shardwright.plan.point import point_of
+from shardwright.planner.latency import Latency
+from shardwright.planner.latency import predict as predict_point
+from shardwright.planner.memory import MemoryAnswer, predict
+from shardwright.planner.memory_rows import question_of
+from shardwright.planner.point import point_of
 
 
 def predict_memory(model: str, gpu: str, **columns: str | float) -> MemoryAnswer:

@@ -10,7 +10,7 @@ import yaml
 
 from shardwright import shape
 from shardwright.launch.build import build_launch_plan
-from shardwright.plan.plan import make_plan
+from shardwright.planner.plan import make_plan
 from shardwright.render.helm import helm_chart
 from shardwright.render.objects import kubernetes_objects
 from shardwright.spec.load import load

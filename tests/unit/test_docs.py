@@ -24,4 +24,4 @@ def test_every_code_is_kebab_case_and_every_error_has_a_remedy_or_details():
         (code, place) for code, kind, _, remedy, place in rows if kind == "error" and not remedy
     }
     # a row of a table gets its message as a note beside it; the table goes on
-    assert sorted(errors - {("row-field", "plan/memory_rows.py")}) == []
+    assert sorted(errors - {("row-field", "planner/memory_rows.py")}) == []

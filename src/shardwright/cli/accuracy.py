@@ -24,7 +24,7 @@ def command(points: Path, by: str, output: str) -> int:
     activation_gib, non_torch_gib, cuda_graph_gib; and id, so that the worst rows can be named.
     request_ms is TTFT + (OSL - 1) x TPOT. Bias: positive where we predict too much.
     """
-    from shardwright.plan.accuracy import ColumnError, compare, render
+    from shardwright.planner.accuracy import ColumnError, compare, render
 
     rows = read_rows(points, ("model", "gpu"))
     predicted, figures = _predicted(rows)
@@ -53,7 +53,7 @@ def command(points: Path, by: str, output: str) -> int:
 def _predicted(rows: list[dict[str, str]]) -> tuple[list[dict[str, str]], list[str]]:
     """Return predictions of whatever the rows measured; rows gain the time of a whole request."""
     if any(row.get("ttft_ms") or row.get("tpot_ms") for row in rows):
-        from shardwright.plan import latency_rows
+        from shardwright.planner import latency_rows
 
         found = list(latency_rows.predict_rows(rows))
         for row, guess in zip(rows, found, strict=True):
@@ -61,7 +61,7 @@ def _predicted(rows: list[dict[str, str]]) -> tuple[list[dict[str, str]], list[s
             for which in (guess, row):
                 which["request_ms"] = _request_ms(which, length)
         return found, list(LATENCY_COLUMNS)
-    from shardwright.plan import memory_rows
+    from shardwright.planner import memory_rows
 
     figures = [c for c in memory_rows.COLUMNS if c not in ("origin", "note")]
     return list(memory_rows.predict_rows(rows)), figures

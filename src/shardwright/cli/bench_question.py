@@ -30,7 +30,7 @@ def read_question(spec: Path | None, out: Path) -> Question:
     if spec is None:
         return Question(resolved=None, plan=None, folder=out)
     from shardwright.cli.resolve import resolve
-    from shardwright.plan.plan import make_plan
+    from shardwright.planner.plan import make_plan
 
     resolved = resolve(spec)
     plan = make_plan(resolved.request, resolved.shape)

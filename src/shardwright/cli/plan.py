@@ -48,9 +48,9 @@ def command(
     """Decide how SPEC.yaml is laid out over GPUs."""
     from shardwright.launch.build import build_launch_plan
     from shardwright.model.plain import plain
-    from shardwright.plan.changes import changes
-    from shardwright.plan.explain import explain
-    from shardwright.plan.plan import make_plan
+    from shardwright.planner.changes import changes
+    from shardwright.planner.explain import explain
+    from shardwright.planner.plan import make_plan
 
     resolved = resolve(spec)
     if why:
@@ -78,7 +78,7 @@ def repriced(plan: Plan, usd_per_gpu_hour: float) -> Plan:
     """Return the plan at the user's own price."""
     from dataclasses import replace
 
-    from shardwright.plan.cost import cost_of
+    from shardwright.planner.cost import cost_of
 
     rate = plan.speed.output_tokens_per_s if plan.speed else None
     cost = cost_of(
@@ -89,8 +89,8 @@ def repriced(plan: Plan, usd_per_gpu_hour: float) -> Plan:
 
 def write_plot(resolved: Resolved, plan: Plan, file: Path) -> None:
     """Write the plan as a picture; the name's ending says which kind."""
-    from shardwright.plan.explain import explain
-    from shardwright.plan.plot import plot_html, plot_svg
+    from shardwright.planner.explain import explain
+    from shardwright.planner.plot import plot_html, plot_svg
 
     request = resolved.request
     title = f"{request.model.id} on {request.cluster.gpu}: {plan.layout}"

@@ -24,7 +24,7 @@ def command(points: Path, out: Path | None, output: str) -> int:
     prefix_hit_rate, window (first-burst or steady). Others are copied. A row that cannot be
     predicted gets empty figures and a note.
     """
-    from shardwright.plan.latency_rows import predict_rows
+    from shardwright.planner.latency_rows import predict_rows
 
     write_rows(list(predict_rows(read_rows(points))), out, output)
     return ExitCode.DONE

@@ -23,7 +23,7 @@ def command(points: Path, out: Path | None, output: str) -> int:
     max_num_batched_tokens, max_num_seqs. Others are copied. A row that cannot be predicted gets
     empty figures and a note.
     """
-    from shardwright.plan.memory_rows import predict_rows
+    from shardwright.planner.memory_rows import predict_rows
 
     write_rows(list(predict_rows(read_rows(points, ("model", "gpu")))), out, output)
     return ExitCode.DONE

@@ -36,7 +36,7 @@ from shardwright.model.errors import ExitCode, ShardwrightError, usage_error
 from shardwright.model.finding import Severity
 from shardwright.model.plain import plain
 from shardwright.model.running import Leftovers
-from shardwright.plan.plan import make_plan
+from shardwright.planner.plan import make_plan
 from shardwright.rehearse.client import Client
 from shardwright.rehearse.coverage import refuse
 from shardwright.rehearse.events import Check, Stage

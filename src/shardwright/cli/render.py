@@ -120,7 +120,7 @@ def write_chart(launch: LaunchPlan, spec: Path, out: Path | None) -> int:
 def launch_plan(spec: Path) -> LaunchPlan:
     """Read a spec and plan its launch."""
     from shardwright.launch.build import build_launch_plan
-    from shardwright.plan.plan import make_plan
+    from shardwright.planner.plan import make_plan
 
     resolved = resolve(spec)
     made = make_plan(resolved.request, resolved.shape)

@@ -38,7 +38,7 @@ def command(
     from shardwright.cli.resolve import model_shape
     from shardwright.facts.gpus import gpu
     from shardwright.model.plain import plain
-    from shardwright.plan.sizing import GUIDE, SCHEMES, Service, guide, render
+    from shardwright.planner.sizing import GUIDE, SCHEMES, Service, guide, render
 
     service = Service(
         max_model_len=max_model_len, engine=engine, version=engine_version,

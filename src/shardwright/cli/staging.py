@@ -16,7 +16,7 @@ from shardwright.facts import models
 from shardwright.launch.build import build_launch_plan
 from shardwright.model.process import EnvVar
 from shardwright.model.text import text
-from shardwright.plan.plan import make_plan
+from shardwright.planner.plan import make_plan
 from shardwright.rehearse.coverage import refuse
 from shardwright.rehearse.preflight import Needs, obstacles
 from shardwright.rehearse.rendezvous import RAY, with_rendezvous

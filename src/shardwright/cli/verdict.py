@@ -56,7 +56,7 @@ def command(
     num_gpus = None
     if spec is not None:
         from shardwright.cli.resolve import resolve
-        from shardwright.plan.plan import make_plan
+        from shardwright.planner.plan import make_plan
 
         resolved = resolve(spec)
         slo = resolved.request.slo

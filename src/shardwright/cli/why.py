@@ -26,7 +26,7 @@ NAMES = {
 def explain_why(request: Request, shape: ModelShape, asked: str, output: str) -> int:
     """Print the layouts that match and their reasons."""
     from shardwright.model.plain import plain
-    from shardwright.plan.plan import alternatives
+    from shardwright.planner.plan import alternatives
 
     wanted = parse_layout(asked)
     found = [r for r in alternatives(request, shape) if matches(r.layout, wanted)]

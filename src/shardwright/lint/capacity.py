@@ -111,8 +111,8 @@ def _kv_dtype(value: str) -> str:
 @cache
 def _predict(row: tuple[tuple[str, str], ...]) -> Capacity | None:
     from shardwright.model.errors import ShardwrightError
-    from shardwright.plan.memory import predict
-    from shardwright.plan.memory_rows import question_of
+    from shardwright.planner.memory import predict
+    from shardwright.planner.memory_rows import question_of
 
     try:
         answer = predict(question_of(dict(row)))

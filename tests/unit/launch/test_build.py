@@ -13,7 +13,7 @@ from shardwright.model.errors import ShardwrightError
 from shardwright.model.launch import Ray, Role, TorchStore
 from shardwright.model.request import Mechanism
 from shardwright.model.text import GroupSize, LeaderHost, MemberIndex, resolve
-from shardwright.plan.plan import make_plan
+from shardwright.planner.plan import make_plan
 from shardwright.spec.load import load
 
 EXAMPLES = Path(__file__).parents[3] / "examples"

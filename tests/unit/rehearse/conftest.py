@@ -10,7 +10,7 @@ from shardwright.engines.vllm_rehearsal import VLLM_REHEARSAL
 from shardwright.launch.build import build_launch_plan
 from shardwright.model.process import EnvVar
 from shardwright.model.text import text
-from shardwright.plan.plan import make_plan
+from shardwright.planner.plan import make_plan
 from shardwright.rehearse.substitution import Substitution
 from shardwright.spec.load import load
 

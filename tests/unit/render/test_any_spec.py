@@ -13,7 +13,7 @@ from shardwright.lint.run import lint_objects
 from shardwright.model.consistency import inconsistencies
 from shardwright.model.finding import Severity
 from shardwright.model.request import Access, Images, Mechanism, Network, Scheduling
-from shardwright.plan.plan import make_plan
+from shardwright.planner.plan import make_plan
 from shardwright.render.folder import manifest_folder
 from shardwright.render.objects import kubernetes_objects
 from shardwright.spec.load import load

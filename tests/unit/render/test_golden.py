@@ -13,7 +13,7 @@ from shardwright.launch.build import build_launch_plan
 from shardwright.lint.objects import SourceFile
 from shardwright.lint.objects import load as load_objects
 from shardwright.lint.run import lint
-from shardwright.plan.plan import make_plan
+from shardwright.planner.plan import make_plan
 from shardwright.render.folder import manifest_folder
 from shardwright.render.objects import explained_objects
 from shardwright.spec.load import load

@@ -1,0 +1,96 @@
+"""What would change a plan: fewer GPUs, 8-bit weights, an 8-bit KV cache, longer prompts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from shardwright.facts.gpus import gpu
+from shardwright.model.layout import Layout
+from shardwright.model.plan import Plan
+from shardwright.model.request import Request
+from shardwright.model.shape import ModelShape
+from shardwright.model.units import gib
+from shardwright.planner.fit import fit, least_layout, memory_question
+from shardwright.planner.memory import predict
+from shardwright.shape.kvcache import kv_bytes_per_token
+
+
+def changes(request: Request, shape: ModelShape, plan: Plan) -> tuple[str, ...]:
+    """Return sentences that say what one change to the request would do, each with its numbers."""
+    found = [_smaller(request, shape, plan), _fp8_weights(request, shape, plan)]
+    if plan.fits:
+        found.append(_fp8_cache(request, shape, plan))
+    else:
+        found.insert(0, _least(request, shape, plan))
+    return tuple(sentence for sentence in found if sentence)
+
+
+def _least(request: Request, shape: ModelShape, plan: Plan) -> str:
+    free = replace(request, cluster=replace(request.cluster, nodes=None))
+    least = least_layout(free, shape, plan.max_model_len)
+    if least is None:
+        return ""
+    layout, answer = least
+    return (
+        f"{layout} ({layout.gpus_per_replica} GPUs) is the least that fits, with room for "
+        f"{answer.kv_tokens:,} KV tokens"
+    )
+
+
+def _smaller(request: Request, shape: ModelShape, plan: Plan) -> str:
+    """Say what half the GPUs would do: half the stages, or half the tensor parallelism."""
+    now = plan.layout
+    if now.pipeline_parallel > 1:
+        less = replace(now, pipeline_parallel=now.pipeline_parallel // 2)
+    elif now.tensor_parallel > 1:
+        less = replace(now, tensor_parallel=now.tensor_parallel // 2)
+    else:
+        return ""
+    answer = fit(request, shape, less, plan.max_model_len)
+    if not answer.fits:
+        return (
+            f"{less} is {gib(answer.shortfall_bytes)} per GPU short of one request of "
+            f"{plan.max_model_len:,} tokens"
+        )
+    return (
+        f"{less} fits as well, on half the GPUs: {answer.kv_tokens:,} KV tokens, room for "
+        f"{answer.kv_tokens / plan.max_model_len:.1f} requests of {plan.max_model_len:,}"
+    )
+
+
+def _fp8_weights(request: Request, shape: ModelShape, plan: Plan) -> str:
+    if shape.quantization is not None or request.engine.quantization:
+        return ""
+    if gpu(request.cluster.gpu).fp8_flops is None:
+        return ""
+    eight = replace(request, engine=replace(request.engine, quantization="fp8"))
+    least = least_layout(eight, shape, plan.max_model_len)
+    if least is None:
+        return ""
+    layout, answer = least
+    here = fit(eight, shape, plan.layout, plan.max_model_len)
+    return (
+        f"FP8 weights take {gib(here.ranks[0].weights_bytes)} per GPU here; the least layout would "
+        f"then be {layout} ({answer.kv_tokens:,} KV tokens). What it costs in accuracy is unknown "
+        "until measured"
+    )
+
+
+def _fp8_cache(request: Request, shape: ModelShape, plan: Plan) -> str:
+    question = memory_question(request, shape, plan.layout, plan.max_model_len)
+    if (question.kv_cache_dtype or "auto").startswith("fp8") or not plan.kv_tokens:
+        return ""
+    answer = predict(replace(question, kv_cache_dtype="fp8"))
+    return f"an FP8 KV cache would hold {answer.kv_tokens:,} tokens instead of {plan.kv_tokens:,}"
+
+
+def kv_kib_per_token(request: Request, shape: ModelShape, layout: Layout, length: int) -> float:
+    """Return KV KiB one token takes on a GPU of the stage that has most layers."""
+    question = memory_question(request, shape, layout, length)
+    return (
+        max(
+            kv_bytes_per_token(question.shape, layout, stage, question.kv_cache_dtype)
+            for stage in question.stages
+        )
+        / 1024
+    )

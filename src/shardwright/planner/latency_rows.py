@@ -1,0 +1,87 @@
+"""Latency questions as table rows: what `shardwright predict latency` reads and writes.
+
+A row that cannot be predicted gets empty values and a note; the rows after it go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from shardwright.model.errors import ShardwrightError
+from shardwright.model.shape import ModelShape
+from shardwright.planner.coefficients import packaged
+from shardwright.planner.latency import Latency, Setup, run, setup_of
+from shardwright.planner.point import Point, point_of
+from shardwright.shape import load
+
+LATENCY_COLUMNS = (
+    "id", "ttft_ms", "tpot_ms", "ttft_p95_ms", "itl_p95_ms", "output_tokens_s_gpu",
+    "output_tokens_s_total", "saturated", "origin", "note",
+)  # fmt: skip
+
+
+def predict_rows(points: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, str]]:
+    """Predict every row of a table. Rows are mappings with the columns of docs/planner.md; what
+    comes back has LATENCY_COLUMNS first, then the row's other columns unchanged. Times in ms.
+
+    >>> rows = [{"id": "a", "model": "meta-llama/Llama-3.1-8B", "gpu": "H100", "engine": "vllm",
+    ...          "isl": 1024, "osl": 128, "concurrency": 8}, {"id": "b", "model": "no/such"}]
+    >>> [bool(r["ttft_ms"]) for r in predict_rows(rows)]
+    [True, False]
+    """
+    deployments: dict[Point, Setup] = {}
+    shapes: dict[str, ModelShape] = {}
+    for raw in points:
+        yield _row(raw, deployments, shapes)
+
+
+def _row(
+    raw: Mapping[str, Any], deployments: dict[Point, Setup], shapes: dict[str, ModelShape]
+) -> dict[str, str]:
+    row = {str(k): "" if v is None else str(v) for k, v in raw.items() if k is not None}
+    values = dict.fromkeys(LATENCY_COLUMNS, "")
+    try:
+        point = point_of(row)
+        values |= _cells(_predicted(point, deployments, shapes))
+    except ShardwrightError as error:
+        values["note"] = str(error)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        # a config.json nobody has tried: the table must go on, and the note says what to report
+        values["note"] = f"cannot-predict: {type(error).__name__}: {error}"
+    values["id"] = row.get("id", "")
+    extra = {k: v for k, v in row.items() if k not in values}
+    return {**values, **extra}
+
+
+def _predicted(
+    point: Point, deployments: dict[Point, Setup], shapes: dict[str, ModelShape]
+) -> Latency:
+    k = packaged()
+    shape = shapes.get(point.model)
+    if shape is None:
+        shape = shapes[point.model] = load(point.model)
+    # what the step times depend on: everything but the load
+    key = replace(
+        point, id="", isl=0, osl=0, concurrency=0, isl_mean=None, osl_mean=None, request_rate=None,
+        max_num_batched_tokens=None, max_num_seqs=None, prefix_hit_rate=0.0,
+    )  # fmt: skip
+    setup = deployments.get(key)
+    if setup is None:
+        setup = deployments[key] = setup_of(point, shape, k)
+    return run(point, setup, k)
+
+
+def _cells(found: Latency) -> dict[str, str]:
+    return {
+        "ttft_ms": f"{found.ttft_s * 1e3:.3f}",
+        "tpot_ms": f"{found.tpot_s * 1e3:.4f}",
+        "ttft_p95_ms": f"{found.ttft_tail_s * 1e3:.3f}",
+        "itl_p95_ms": f"{found.itl_tail_s * 1e3:.4f}",
+        "output_tokens_s_gpu": f"{found.output_tokens_per_s_per_gpu:.2f}",
+        "output_tokens_s_total": f"{found.output_tokens_per_s:.2f}",
+        "saturated": "true" if found.is_saturated else "false",
+        "origin": found.origin.value,
+        "note": found.note,
+    }

@@ -1,0 +1,97 @@
+"""The requests of a load: how many, how long, and when. Random, and the same ones each time."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from shardwright.planner.point import FIRST_BURST, Point
+from shardwright.planner.scheduling import Scheduling
+
+MAX_SIMULATED_REQUESTS = 1200
+"""Longer runs are cut: later rounds repeat each other, and the burst is weighed as it should be."""
+
+OPEN_LOOP_REQUESTS = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """Lengths in tokens per request, in order; `behind`: output tokens already out of the first.
+
+    burst_share: weight in the means of the first `slots` requests; 0 leaves them out. due: arrival
+    times of an open loop in s, else one placeholder.
+    """
+
+    prompts: list[float]
+    outputs: list[float]
+    behind: list[float]
+    burst_share: float
+    due: list[float]
+
+
+def load_of(point: Point, sched: Scheduling, slots: int) -> Load:
+    """Return the requests that one pipeline batch of `slots` sequences serves."""
+    if point.request_rate:
+        return _open_loop(point, sched, slots)
+    if point.window != FIRST_BURST or point.concurrency is None:
+        return _steady(point, slots)
+    rounds = sched.requests_per_slot
+    num = min(rounds * slots, max(MAX_SIMULATED_REQUESTS, 3 * slots))
+    prompts, outputs = _lengths(point, sched, num)
+    return Load(
+        prompts=prompts,
+        outputs=outputs,
+        behind=[0.0] * slots,
+        burst_share=1 / rounds,
+        due=[-1.0] if num != 1 else [-1.0, -1.0],
+    )
+
+
+def _steady(point: Point, slots: int) -> Load:
+    """Slots that start part-way through their answers, evenly spread; one slot: an idle engine."""
+    num = 4 if slots == 1 else max(5 * slots, 6) if point.concurrency else 3 * slots
+    done = [float(int((i + 0.5) / slots * point.osl)) for i in range(slots)]
+    if slots == 1:
+        done = [0.0]
+    prompt = max(1.0, point.isl * (1 - point.prefix_hit_rate))
+    return Load(
+        prompts=[prompt + (done[i] if i < slots else 0.0) for i in range(num)],
+        outputs=[float(point.osl)] * num,
+        behind=done,
+        burst_share=1.0 if slots == 1 else 0.0,
+        due=[-1.0],
+    )
+
+
+def _open_loop(point: Point, sched: Scheduling, slots: int) -> Load:
+    """Poisson arrivals at the asked rate, shared out over the pipeline's batches."""
+    rng = random.Random(11)  # noqa: S311
+    prompts, outputs = _lengths(point, sched, OPEN_LOOP_REQUESTS)
+    clock, due = 0.0, []
+    for _ in range(OPEN_LOOP_REQUESTS):
+        clock += rng.expovariate((point.request_rate or 1.0) / point.pipeline_parallel)
+        due.append(clock)
+    return Load(prompts=prompts, outputs=outputs, behind=[0.0] * slots, burst_share=1.0, due=due)
+
+
+def _lengths(point: Point, sched: Scheduling, num: int) -> tuple[list[float], list[float]]:
+    rng = random.Random(7)  # noqa: S311
+    means = (point.isl_mean, point.osl_mean)
+    if sched.has_fixed_lengths:
+        means = (float(point.isl), float(point.osl))
+    missed = 1 - point.prefix_hit_rate
+    prompts = [max(1.0, p * missed) for p in _uniform(rng, point.isl, means[0], num)]
+    return prompts, _uniform(rng, point.osl, means[1], num)
+
+
+def _uniform(rng: random.Random, nominal: int, mean: float | None, num: int) -> list[float]:
+    """Lengths uniform up to the nominal one with the given mean; within a tenth around it if none
+    is given.
+    """
+    if mean is None:
+        low, high = 0.9 * nominal, 1.1 * nominal
+    elif mean > nominal:
+        low = high = mean
+    else:
+        low, high = max(1.0, 2 * mean - nominal), float(nominal)
+    return [max(2.0, float(int(rng.uniform(low, high) + 0.5))) for _ in range(num)]

@@ -1,0 +1,89 @@
+"""What a plan says of itself: the numbers that decided it, and what would change them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from shardwright.model.origin import Origin
+from shardwright.model.plan import RankMemory
+from shardwright.planner.changes import changes
+from shardwright.planner.cost import OwnedGpu, cost_of, listed_price
+from shardwright.planner.explain import explain
+from shardwright.planner.fit import least_layout
+from shardwright.planner.plan import make_plan
+from shardwright.shape import load
+from shardwright.spec.load import load as load_spec
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+
+
+def planned(name, **cluster):
+    path = EXAMPLES / name
+    request = load_spec(path.read_text(), str(path)).request
+    request = replace(request, cluster=replace(request.cluster, **cluster))
+    shape = load(request.model.id)
+    return request, shape, make_plan(request, shape)
+
+
+def told(name, **cluster):
+    request, shape, plan = planned(name, **cluster)
+    return explain(request, shape, plan, changes(request, shape, plan))
+
+
+def test_a_405b_in_bf16_on_two_nodes_of_h100_says_why_not_one():
+    text = told("llama-3.1-405b-bf16-h100.yaml")
+    assert "TP=8 PP=2, 16 GPUs on 2 nodes" in text
+    # 405.85e9 x 2 bytes over 16 ranks = 47.25 GiB, and the rotary table
+    assert "weights   47.3 GiB of the 72.9 GiB" in text
+    assert "TP=8 PP=1 is" in text
+    assert "short of one request" in text
+
+
+def test_the_pinned_405b_in_fp8_says_that_one_node_is_enough():
+    assert "TP=8 PP=1 fits as well, on half the GPUs" in told("llama-3.1-405b.yaml")
+
+
+def test_what_does_not_fit_says_so_and_names_the_least_that_does():
+    text = told("llama-3.1-70b.yaml", gpu="L40S", gpus_per_node=8)
+    assert "does NOT fit" not in text
+    request, shape, plan = planned("llama-3.1-405b-bf16-h100.yaml", nodes=1)
+    assert not plan.fits
+    text = explain(request, shape, plan, changes(request, shape, plan))
+    assert "does NOT fit" in text
+    assert "TP=8 PP=2 (16 GPUs) is the least that fits" in text
+
+
+def test_the_least_layout_is_the_smallest_that_serves_one_full_request():
+    request, shape, _ = planned("llama-3.1-70b.yaml")
+    layout, answer = least_layout(request, shape, 8192)
+    # 131.4 GiB on one GPU of 72.9 GiB is too much; over two 7.1 GiB are left for all the rest
+    assert (layout.tensor_parallel, layout.pipeline_parallel) == (2, 1)
+    assert 8192 < answer.kv_tokens < 7.1 * 2**30 / 163_840
+
+
+def test_bars_share_the_card_and_mark_what_runs_over():
+    from shardwright.planner import explain as module
+
+    rank = RankMemory(
+        stage=0, total_bytes=100, budget_bytes=90, weights_bytes=50, activation_bytes=0,
+        graphs_bytes=0, runtime_bytes=0, kv_cache_bytes=40, origin=Origin.MODELLED,
+    )  # fmt: skip
+    assert module._bar(rank) == "W" * 24 + "K" * 19 + "." * 5
+    over = replace(rank, weights_bytes=120, kv_cache_bytes=-30)
+    assert module._bar(over) == "W" * 47 + "!"
+
+
+def test_cost_is_the_users_own_price_before_the_list():
+    assert cost_of("H100-SXM", 16, usd_per_gpu_hour=2.5).usd_per_hour == 40.0
+    price, source = listed_price("H200-SXM")
+    assert cost_of("H200-SXM", 8).usd_per_hour == pytest.approx(8 * price)
+    assert "20" in source  # a year: prices are dated
+    assert cost_of("no-such-gpu", 8) is None
+    million = cost_of("H100-SXM", 1, usd_per_gpu_hour=3.6, output_tokens_per_s=1000)
+    assert million.usd_per_million_output_tokens == pytest.approx(1.0)
+
+
+def test_an_owned_gpu_costs_its_write_off_and_its_power():
+    owned = OwnedGpu(price_usd=30_000, years=3, watts=1000, usd_per_kwh=0.1, power_overhead=1.5)
+    assert owned.usd_per_hour == pytest.approx(30_000 / 26_298 + 0.15)

@@ -1,0 +1,124 @@
+"""The search against what an expert knows: links decide TP against PP, every no has a reason."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from shardwright import shape
+from shardwright.engines import find_engine
+from shardwright.model.request import Fabric, FabricKind, Parallelism, Slo, Workload
+from shardwright.planner.plan import alternatives, make_plan
+from shardwright.planner.search import search
+from shardwright.spec.load import load
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "llama-3.1-405b-bf16-h100.yaml"
+REQUEST = load(EXAMPLE.read_text(), "s").request
+NO_SLO = Slo(ttft_s=None, itl_s=None, percentile=95.0)
+
+
+def request(model="meta-llama/Llama-3.1-405B", slo=NO_SLO, nodes=2, fabric=None, **workload):
+    load_ = Workload(**{"input_tokens": 2048, "output_tokens": 256, "concurrency": 16, **workload})
+    cluster = replace(REQUEST.cluster, nodes=nodes)
+    if fabric:
+        cluster = replace(cluster, fabric=fabric)
+    return replace(
+        REQUEST,
+        model=replace(REQUEST.model, id=model),
+        cluster=cluster,
+        parallelism=Parallelism(),
+        slo=slo,
+        workload=load_,
+    )
+
+
+def find(asked):
+    return search(asked, shape.load(asked.model.id), find_engine("vllm"), 9216)
+
+
+def test_405b_in_16_bits_needs_two_nodes_and_stages_beat_cross_node_tensor_parallel():
+    found = find(request())
+    assert str(found.chosen.layout) == "TP=8 PP=2"
+    reasons = {(r.layout.tensor_parallel, r.layout.pipeline_parallel): r for r in found.rejected}
+    assert reasons[8, 1].code == "does-not-fit"
+    assert "GiB" in reasons[8, 1].reason
+    assert reasons[16, 1].code in {"slower", "itl-missed", "ttft-missed"}
+
+
+def test_slow_ethernet_makes_cross_node_tensor_parallel_far_worse():
+    ethernet = Fabric(kind=FabricKind.ETHERNET, bits_per_s=25 * 10**9)
+    asked = request(fabric=ethernet)
+    found = find(asked)
+    [wide] = [
+        r for r in found.rejected
+        if (r.layout.tensor_parallel, r.layout.pipeline_parallel) == (16, 1)
+    ]  # fmt: skip
+    assert wide.code in {"slower", "itl-missed", "ttft-missed"}
+    assert found.chosen.layout.pipeline_parallel == 2
+
+
+def test_without_an_objective_the_fewest_gpus_that_hold_the_load():
+    found = find(request(model="meta-llama/Llama-3.1-8B"))
+    assert found.chosen.layout.num_gpus == 1
+
+
+def test_a_tight_objective_buys_more_gpus_and_says_what_fewer_would_miss():
+    loose = find(request(model="meta-llama/Llama-3.1-70B", slo=Slo(ttft_s=3.0, itl_s=0.2)))
+    tight = find(request(model="meta-llama/Llama-3.1-70B", slo=Slo(ttft_s=3.0, itl_s=0.08)))
+    assert tight.meets_slo
+    assert tight.chosen.layout.num_gpus >= loose.chosen.layout.num_gpus
+    assert tight.speed.itl_percentile_s <= 0.08
+
+
+def test_an_impossible_objective_gives_the_nearest_layout_and_says_so():
+    asked = request(slo=Slo(ttft_s=0.001, itl_s=0.001))
+    made = make_plan(asked, shape.load(asked.model.id))
+    assert "objective-missed" in {f.code for f in made.findings}
+
+
+def test_too_much_load_is_saturated_or_replicated():
+    found = find(request(model="meta-llama/Llama-3.1-70B", concurrency=None, requests_per_s=500.0))
+    saturated = {r.code for r in found.rejected}
+    assert "saturated" in saturated or found.speed.is_saturated
+
+
+def test_every_layout_that_fits_is_chosen_or_turned_down_once():
+    found = find(request(model="meta-llama/Llama-3.1-70B"))
+    layouts = [r.layout for r in found.rejected]
+    assert len(layouts) == len(set(layouts))
+    assert found.chosen.layout not in layouts
+    assert all(r.reason for r in found.rejected)
+
+
+def test_no_point_of_the_front_is_beaten():
+    front = find(request(model="meta-llama/Llama-3.1-70B")).front
+    assert len(front) > 1
+    for a in front:
+        assert not any(
+            b.output_tokens_per_s_per_gpu > a.output_tokens_per_s_per_gpu
+            and b.output_tokens_per_s_per_user > a.output_tokens_per_s_per_user
+            for b in front
+        )
+
+
+def test_pins_are_kept_while_the_rest_is_searched():
+    asked = replace(request(), parallelism=Parallelism(tensor=4))
+    made = make_plan(asked, shape.load(asked.model.id))
+    assert made.layout.tensor_parallel == 4
+
+
+def test_why_knows_pinned_layouts_too():
+    asked = replace(request(), parallelism=Parallelism(tensor=8, pipeline=2))
+    found = alternatives(asked, shape.load(asked.model.id))
+    assert found[0].code == "chosen"
+    assert any(r.layout.tensor_parallel == 16 for r in found)
+
+
+@pytest.mark.parametrize("model", ["Qwen/Qwen3-30B-A3B", "deepseek-ai/DeepSeek-V3"])
+def test_mixtures_look_at_expert_parallelism(model):
+    found = find(request(model=model))
+    seen = {
+        found.chosen.layout.expert_parallel,
+        *(r.layout.expert_parallel for r in found.rejected),
+    }
+    assert max(seen) > 1

@@ -1,0 +1,88 @@
+"""The replay of a scheduler against schedules worked out by hand."""
+
+import pytest
+
+from shardwright.planner.simulate import MIXED, PREFILL_FIRST, WHOLE_PROMPTS, replay
+
+GRID = [2 ** (i / 4) for i in range(65)]
+# one millisecond per token in the batch, nothing else: every schedule can be added up by hand
+TOKENS = [n / 1e3 for n in GRID]
+NOTHING = [0.0] * len(GRID)
+RATES = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+def loop(concurrency, policy, budget=100.0, capacity=0.0, poll=1.0, depth=0.0, most=1000.0):
+    return (float(concurrency), float(policy), budget, capacity, poll, 0.0, depth, most, 0.0)
+
+
+def run(prompts, outputs, how, rates=RATES, due=(-1.0,)):
+    lists = ([float(p) for p in prompts], [float(o) for o in outputs])
+    residue = [0.0] * int(how[0])
+    due = list(due) if len(prompts) > 1 else [-1.0, -1.0]
+    return replay(TOKENS, NOTHING, rates, how, *lists, residue, due)
+
+
+def test_one_request_prefills_then_decodes_token_by_token():
+    ttft, tpot, ends, *_ = run([10], [5], loop(1, MIXED))
+    assert ttft[0] == pytest.approx(0.010)
+    assert tpot[0] == pytest.approx(0.001)
+    assert ends[0] == pytest.approx(0.014)
+
+
+def test_a_prompt_is_cut_to_the_token_budget_and_costs_the_same_sum():
+    ttft, *_ = run([250], [2], loop(1, MIXED))
+    assert ttft[0] == pytest.approx(0.250)
+
+
+def test_a_prompt_joins_decode_in_one_step_or_runs_alone():
+    prompts, outputs = [10, 10, 20], [11, 3, 5]
+    mixed = run(prompts, outputs, loop(2, MIXED))
+    alone = run(prompts, outputs, loop(2, PREFILL_FIRST))
+    # a burst of 10 + 10 tokens, two decode steps of two, then the third prompt beside one decode
+    assert mixed[0] == pytest.approx([0.020, 0.020, 0.021])
+    assert alone[0] == pytest.approx([0.020, 0.020, 0.020])
+    # request 0 waits 20 ms for the prompt and 2 ms for its next token where the prompt runs alone
+    assert max(mixed[3]) == pytest.approx(0.021)
+    assert max(alone[3]) == pytest.approx(0.022)
+
+
+def test_whole_prompts_wait_for_a_step_with_room():
+    ttft, *_ = run([60, 60], [2, 2], loop(2, WHOLE_PROMPTS))
+    assert ttft == pytest.approx([0.060, 0.060 + 0.061])
+
+
+def test_a_closed_loop_submits_the_next_request_when_one_ends():
+    ttft, _, ends, *_ = run([10, 10, 10], [3, 3, 3], loop(1, MIXED))
+    assert ttft == pytest.approx([0.010] * 3)
+    assert ends == pytest.approx([0.012, 0.024, 0.036])
+
+
+def test_a_step_already_decided_delays_what_arrives_during_it():
+    none = run([10, 10, 10], [9, 3, 3], loop(2, MIXED))
+    one = run([10, 10, 10], [9, 3, 3], loop(2, MIXED, depth=1.0))
+    assert one[0][2] > none[0][2]
+
+
+def test_a_full_cache_makes_requests_wait():
+    free = run([50, 50], [20, 20], loop(2, MIXED, capacity=1000.0))
+    full = run([50, 50], [20, 20], loop(2, MIXED, capacity=80.0))
+    assert free[0][1] == pytest.approx(0.100)
+    assert full[0][1] > full[2][0]
+
+
+def test_no_more_sequences_run_than_allowed():
+    _, tpot, *_ = run([10] * 4, [10] * 4, loop(4, MIXED, most=1.0))
+    assert tpot == pytest.approx([0.001] * 4)
+
+
+def test_decode_cost_grows_with_the_cache_as_a_closed_sum():
+    # 1 ms per cached token, prompt 10: decode steps see 11, 12, 13 and 14 tokens
+    rates = (0.001, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    _, tpot, *_ = run([10], [5], loop(1, MIXED), rates=rates)
+    assert tpot[0] * 4 == pytest.approx(0.004 + 0.011 + 0.012 + 0.013 + 0.014)
+
+
+def test_open_loop_requests_arrive_when_they_are_due():
+    ttft, _, ends, *_ = run([10, 10], [2, 2], loop(2, MIXED), due=(1.0, 5.0))
+    assert ttft == pytest.approx([0.010, 0.010])
+    assert ends == pytest.approx([1.011, 5.011])
