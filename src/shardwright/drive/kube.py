@@ -1,86 +1,60 @@
-"""The real Kubernetes API: lightkube's connection and credentials, the API's own JSON.
+"""The real Kubernetes API over HTTP, in the API's own JSON.
 
-The only place where its errors become ours. Kubeconfigs, contexts, in-cluster accounts, exec
-plugins and proxies are lightkube's part.
+The only place where its errors become ours. Whom to talk to is found in drive/kubeconfig, who we
+are in drive/kube_credentials.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import httpx2 as httpx
-from lightkube import KubeConfig
-from lightkube.config import client_adapter
-from lightkube.config.kubeconfig import DEFAULT_KUBECONFIG, SingleConfig
-from lightkube.core.exceptions import ConfigError
 
+from shardwright.drive.kube_credentials import credentials
 from shardwright.drive.kube_errors import connection_error, status_error
 from shardwright.drive.kube_http import ServiceHttp
+from shardwright.drive.kubeconfig import Access, find_access
 from shardwright.model.cluster import FIELD_MANAGER, Object, ObjectRef
 from shardwright.model.errors import ExitCode, ShardwrightError
 
 TIMEOUT_S = 30
+CONNECT_S = 10
+"""Seconds to wait for a connection: a wrong context must not look like a hang."""
 PAGE = 500
-_EXEC_V1 = "client.authentication.k8s.io/v1"
 
 
 def connect(kubeconfig: Path | None = None, context: str | None = None) -> KubeCluster:
     """Connect with a kubeconfig: the named one, $KUBECONFIG, ~/.kube/config, or in a pod."""
+    access = find_access(kubeconfig, context)
     try:
-        config = _config(kubeconfig, context)
-        params = client_adapter.ConnectionParams(timeout=httpx.Timeout(TIMEOUT_S))
-        return KubeCluster(client_adapter.Client(config, params), config)
-    except (ConfigError, KeyError, OSError, ValueError) as error:
+        tls, auth = credentials(access)
+        client = httpx.Client(
+            base_url=access.server,
+            verify=tls,
+            auth=auth,
+            timeout=httpx.Timeout(TIMEOUT_S, connect=CONNECT_S),
+            proxy=access.cluster.get("proxy-url"),
+        )
+    except (OSError, ValueError, httpx.InvalidURL) as error:
         raise ShardwrightError(
             code="kubeconfig-unusable",
-            what=f"no cluster to talk to: {error}",
-            remedy="pass --kubeconfig FILE and --context NAME, or set KUBECONFIG",
+            what=f"the credentials of {access.source} cannot be used: {error}",
+            remedy="check the certificates and keys it names, or pass --context NAME",
             exit_code=ExitCode.USAGE,
         ) from error
-
-
-def _config(kubeconfig: Path | None, context: str | None) -> SingleConfig:
-    if kubeconfig is None and context is None and "KUBECONFIG" not in os.environ:
-        return _with_known_exec(KubeConfig.from_env().get())
-    listed = os.environ.get("KUBECONFIG", str(DEFAULT_KUBECONFIG)).split(os.pathsep)
-    files = [kubeconfig] if kubeconfig else [Path(name).expanduser() for name in listed if name]
-    loaded = [KubeConfig.from_file(each) for each in files if kubeconfig or each.exists()]
-    if not loaded:
-        message = f"none of {', '.join(map(str, files))} exists"
-        raise ConfigError(message)
-    for each in loaded:
-        wanted = context or each.current_context
-        if wanted in each.contexts:
-            return _with_known_exec(each.get(wanted))
-    message = f"context {context!r} is in none of {', '.join(map(str, files))}"
-    raise ConfigError(message)
-
-
-def _with_known_exec(config: SingleConfig | None) -> SingleConfig:
-    """Let credential plugins of version v1 run: their answer is that of v1beta1."""
-    if config is None:
-        message = "the kubeconfig names no current context"
-        raise ConfigError(message)
-    user = config.user
-    if user is None or user.exec is None or user.exec.apiVersion != _EXEC_V1:
-        return config
-    return config._replace(
-        user=replace(user, exec=replace(user.exec, apiVersion=f"{_EXEC_V1}beta1"))
-    )
+    return KubeCluster(client, access)
 
 
 class KubeCluster:
     """One API server, as one user."""
 
-    def __init__(self, client: httpx.Client, config: SingleConfig) -> None:
+    def __init__(self, client: httpx.Client, access: Access) -> None:
         self._client = client
-        self._server = config.cluster.server
-        self.default_namespace = config.namespace or "default"
+        self._server = access.server
+        self.default_namespace = access.namespace
         self._resources: dict[str, dict[str, tuple[str, bool]]] = {}
 
     def __enter__(self) -> KubeCluster:
@@ -258,7 +232,7 @@ class KubeCluster:
                 content=None if body is None else json.dumps(body).encode(),
                 headers={} if body is None else {"Content-Type": content_type},
             )
-        except (httpx.TransportError, ConfigError) as error:
+        except (httpx.TransportError, OSError) as error:
             raise connection_error(self._server, error) from error
 
 

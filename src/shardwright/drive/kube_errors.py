@@ -52,10 +52,22 @@ def status_error(status_code: int, body: str) -> ShardwrightError:
 
 
 def connection_error(server: str, error: Exception) -> ShardwrightError:
-    """Say that the API server was not reached."""
+    """Say that the API server was not reached, or is not the one it should be.
+
+    >>> str(connection_error("https://a", OSError("Connection refused")))
+    'cluster-unreachable: https://a does not answer'
+    """
+    cause = str(error) or type(error).__name__
+    if "CERTIFICATE_VERIFY_FAILED" in cause:
+        return ShardwrightError(
+            code="cluster-certificate-refused",
+            what=f"the certificate of {server} is not one this kubeconfig trusts",
+            cause=cause,
+            remedy="check certificate-authority and tls-server-name, or a proxy that opens TLS",
+        )
     return ShardwrightError(
         code="cluster-unreachable",
         what=f"{server} does not answer",
-        cause=str(error) or type(error).__name__,
+        cause=cause,
         remedy="check the context (kubectl config current-context), the VPN and the proxy",
     )
