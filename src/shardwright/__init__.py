@@ -6,16 +6,26 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from shardwright.api import predict_latency, predict_memory
+    from shardwright.api import plan, predict_latency, predict_memory
+    from shardwright.model.errors import ShardwrightError
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "predict_latency", "predict_memory"]
+__all__ = ["ShardwrightError", "__version__", "plan", "predict_latency", "predict_memory"]
 
-_LAZY = {"predict_latency": "shardwright.api", "predict_memory": "shardwright.api"}
+_LAZY = {
+    "ShardwrightError": "shardwright.model.errors",
+    "plan": "shardwright.api",
+    "predict_latency": "shardwright.api",
+    "predict_memory": "shardwright.api",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -4,11 +4,77 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from shardwright.model.plan import Plan
+from shardwright.model.request import Request
+from shardwright.model.shape import ModelShape
+from shardwright.planner.bases import Allowed
 from shardwright.planner.latency import Latency
 from shardwright.planner.latency import predict as predict_point
 from shardwright.planner.memory import MemoryAnswer, predict
 from shardwright.planner.memory_rows import question_of
+from shardwright.planner.objective import Objective
+from shardwright.planner.plan import Question, choose
 from shardwright.planner.point import point_of
+from shardwright.planner.prices import Prices
+
+
+def plan(
+    spec: str | os.PathLike[str] | Mapping[str, Any] | Request,
+    *,
+    gpus: Sequence[str] = (),
+    engines: Sequence[str] = (),
+    quantizations: Sequence[str] = (),
+    objective: str = "cost",
+    usd_per_gpu_hour: float | Mapping[str, float] | None = None,
+) -> Plan:
+    """Decide how a model is laid out over GPUs, and why not otherwise.
+
+    spec: the path of a spec file, the same document as a mapping (`spec` and `metadata`, or the
+    inside of `spec` alone), or a Request. gpus, engines, quantizations: what may be chosen from
+    instead of the spec's own. objective: cost, or throughput, which chooses the load too.
+    usd_per_gpu_hour: your own price, of every GPU or by GPU. Only configs that ship with the
+    package or lie on disk are read, nothing is fetched. Raises ShardwrightError.
+
+    >>> found = plan({"model": {"id": "meta-llama/Llama-3.1-70B"},
+    ...               "cluster": {"gpu": "H100-SXM", "nodes": 1}})
+    >>> str(found.layout), found.fits
+    ('TP=4 PP=1', True)
+    """
+    request, folder = _request(spec)
+    per_hour = usd_per_gpu_hour if usd_per_gpu_hour is not None else {}
+    question = Question(
+        allowed=Allowed(
+            gpus=tuple(gpus), engines=tuple(engines), quantizations=tuple(quantizations)
+        ),
+        objective=Objective(objective),
+        prices=Prices(per_hour=per_hour if isinstance(per_hour, Mapping) else {"": per_hour}),
+    )
+    return choose(request, _shape(request, folder), question).plan
+
+
+def _request(spec: str | os.PathLike[str] | Mapping[str, Any] | Request) -> tuple[Request, Path]:
+    """Return the request and the folder that relative paths in it start from."""
+    if isinstance(spec, Request):
+        return spec, Path()
+    from shardwright.spec.load import from_mapping, load  # pydantic: only where a spec is read
+
+    if isinstance(spec, Mapping):
+        return from_mapping(spec), Path()
+    path = Path(spec)
+    return load(path.read_text(encoding="utf-8-sig"), str(path)).request, path.parent
+
+
+def _shape(request: Request, folder: Path) -> ModelShape:
+    from shardwright import shape
+
+    if request.model.config_file:
+        return shape.read_config(folder / request.model.config_file, request.model.id)
+    return shape.load(request.model.id)
 
 
 def predict_memory(model: str, gpu: str, **columns: str | float) -> MemoryAnswer:

@@ -14,77 +14,144 @@ from shardwright.model.errors import ExitCode, usage_error
 if TYPE_CHECKING:
     from shardwright.model.launch import LaunchPlan
     from shardwright.model.plan import Plan
+    from shardwright.model.request import Request
 
 
 @click.command()
 @spec_argument
 @click.option(
-    "--diagram",
-    type=click.Choice(["text", "mermaid", "svg"]),
-    help="Draw nodes, GPUs, stages and links instead.",
+    "--gpu",
+    "gpus",
+    multiple=True,
+    metavar="GPU,..",
+    help="GPU types to choose from instead of the spec's own.",
+)
+@click.option(
+    "--engine",
+    "engines",
+    multiple=True,
+    metavar="ENGINE,..",
+    help="Engines to choose from: vllm, sglang, tensorrt-llm, triton.",
+)
+@click.option(
+    "--quantization",
+    "quantizations",
+    multiple=True,
+    metavar="NAME,..",
+    help="Weights to choose from: none (as published), fp8, nvfp4, awq, gptq, int8, mxfp4.",
+)
+@click.option(
+    "--objective",
+    type=click.Choice(["cost", "throughput"]),
+    default="cost",
+    show_default=True,
+    help="Serve the asked load for least money, or choose the load too: most tokens for "
+    "the money within spec.slo.",
+)
+@click.option(
+    "--why",
+    metavar="LAYOUT",
+    help="Say why not these: tp=16, or tp=8,pp=1, or gpu=A100-80GB,quantization=fp8.",
 )
 @click.option(
     "--plot",
     "picture",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write memory and the front of layouts to FILE.svg or FILE.html too.",
+    help="Write memory and the front of layouts to FILE.png, .svg or .html too.",
+)
+@click.option(
+    "--diagram",
+    type=click.Choice(["text", "mermaid", "svg"]),
+    help="Draw nodes, GPUs, stages and links instead.",
 )
 @click.option(
     "--usd-per-gpu-hour",
-    type=click.FloatRange(min=0),
+    "per_hour",
+    multiple=True,
+    metavar="[GPU=]USD",
     help="Your own price; the lowest list price we know if left out.",
 )
-@click.option("--why", metavar="LAYOUT", help="Say why not these: tp=16, or tp=8,pp=1.")
+@click.option(
+    "--on-premise",
+    "is_owned",
+    is_flag=True,
+    help="Count owned GPUs: dated street prices written off, and power.",
+)
+@click.option(
+    "--usd-per-gpu",
+    "bought",
+    multiple=True,
+    metavar="[GPU=]USD",
+    help="What you pay for one GPU with its share of machine and network.",
+)
+@click.option("--years", type=click.FloatRange(min=0.1), help="Years an owned GPU is written off.")
+@click.option("--usd-per-kwh", type=click.FloatRange(min=0), help="Your price of power.")
 @output_option
 def command(
     spec: Path,
-    diagram: str | None,
-    picture: Path | None,
-    usd_per_gpu_hour: float | None,
+    gpus: tuple[str, ...],
+    engines: tuple[str, ...],
+    quantizations: tuple[str, ...],
+    objective: str,
     why: str | None,
+    picture: Path | None,
+    diagram: str | None,
+    per_hour: tuple[str, ...],
+    is_owned: bool,
+    bought: tuple[str, ...],
+    years: float | None,
+    usd_per_kwh: float | None,
     output: str,
 ) -> int:
-    """Decide how SPEC.yaml is laid out over GPUs."""
-    from shardwright.launch.build import build_launch_plan
+    """Decide how SPEC.yaml is laid out over GPUs.
+
+    The spec names one GPU, engine and quantization, because it is what gets deployed. With lists
+    in --gpu, --engine and --quantization the plan chooses among them, and says what to write.
+    """
+    from shardwright.cli.plan_question import prices_of, question_of
     from shardwright.model.plain import plain
-    from shardwright.planner.changes import changes
-    from shardwright.planner.explain import explain
-    from shardwright.planner.plan import make_plan
+    from shardwright.planner.plan import choose
 
     resolved = resolve(spec)
+    prices = prices_of(per_hour, bought, is_owned, years, usd_per_kwh)
+    question = question_of(gpus, engines, quantizations, objective, prices)
     if why:
         from shardwright.cli.why import explain_why
 
-        return explain_why(resolved.request, resolved.shape, why, output)
-    made = make_plan(resolved.request, resolved.shape)
-    if usd_per_gpu_hour is not None:
-        made = repriced(made, usd_per_gpu_hour)
+        return explain_why(resolved.request, resolved.shape, why, question, output)
+    chosen = choose(resolved.request, resolved.shape, question)
+    made, answered = chosen.plan, resolved.answered_as(chosen.request)
     if picture:
-        write_plot(resolved, made, picture)
-    launch = build_launch_plan(resolved.request, resolved.shape, made)
+        write_plot(answered, made, picture)
+    launch = launched(answered, made)
     if diagram:
-        click.echo(draw(resolved, launch, diagram), nl=False)
+        click.echo(draw(answered, launch, diagram), nl=False)
     elif output == "json":
         print_json({"apiVersion": "shardwright.dev/plan/v1alpha1", "plan": plain(made)})
     else:
-        sentences = changes(resolved.request, resolved.shape, made)
-        click.echo(explain(resolved.request, resolved.shape, made, sentences), nl=False)
+        print_plan(answered, made, resolved.request)
     missed = any(f.code == "objective-missed" for f in made.findings)
     return ExitCode.DONE if made.fits and not missed else ExitCode.VERDICT_NO
 
 
-def repriced(plan: Plan, usd_per_gpu_hour: float) -> Plan:
-    """Return the plan at the user's own price."""
-    from dataclasses import replace
+def launched(resolved: Resolved, plan: Plan) -> LaunchPlan:
+    """Return the launch plan; raises ShardwrightError where the engine cannot run it."""
+    from shardwright.launch.build import build_launch_plan
 
-    from shardwright.planner.cost import cost_of
+    return build_launch_plan(resolved.request, resolved.shape, plan)
 
-    rate = plan.speed.output_tokens_per_s if plan.speed else None
-    cost = cost_of(
-        "", plan.layout.num_gpus, usd_per_gpu_hour=usd_per_gpu_hour, output_tokens_per_s=rate
-    )
-    return replace(plan, cost=cost)
+
+def print_plan(resolved: Resolved, plan: Plan, asked: Request) -> None:
+    """Print the plan in words, and what to write into the spec where something was chosen."""
+    from shardwright.planner.changes import changes
+    from shardwright.planner.explain import explain, to_write
+
+    sentences = changes(resolved.request, resolved.shape, plan)
+    click.echo(explain(resolved.request, resolved.shape, plan, sentences), nl=False)
+    lines = to_write(asked, resolved.request, plan)
+    if lines:
+        click.echo("\nTo deploy this, write into the spec\n" + "\n".join(lines))
 
 
 def write_plot(resolved: Resolved, plan: Plan, file: Path) -> None:

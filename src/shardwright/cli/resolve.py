@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,10 @@ class Resolved:
     def request(self) -> Request:
         """What the spec asks for."""
         return self.loaded.request
+
+    def answered_as(self, request: Request) -> Resolved:
+        """Return the same spec with what a plan chose in it."""
+        return replace(self, loaded=replace(self.loaded, request=request))
 
 
 def resolve(path: Path) -> Resolved:

@@ -7,7 +7,7 @@ its own file; `shardwright.engines` lists them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shardwright.engines.rehearsal import Rehearsal
 from shardwright.model.launch import Budgets, ConfigFiles, Rendezvous, Role, Task
@@ -59,6 +59,7 @@ class Engine:
     tasks: what must be done between the download and serving, such as building engines.
     configs: files its tasks and members read; settings_path: where members see the first of them.
     health_path: answers 2xx once the engine can serve. run_as_user: the user its image has.
+    quantizations: formats it multiplies, with the least CUDA compute capability of its kernels.
     default_version, default_gpu_memory_utilization (by version): what holds if nothing is said.
     """
 
@@ -73,6 +74,7 @@ class Engine:
     processes: Callable[[Serve, Role], tuple[Process, ...]]
     shm_bytes: Callable[[int, Rendezvous], int]
     log_patterns: Mapping[str, str]
+    quantizations: Mapping[str, float] = field(default_factory=dict)
     rehearsal: Rehearsal | None = None
     refuse_request: Callable[[Request, str], tuple[Refusal, ...]] = lambda _request, _version: ()
     tasks: Callable[[Serve], tuple[Task, ...]] = lambda _serve: ()

@@ -32,6 +32,11 @@ LOG_PATTERNS = {
 }
 
 
+QUANTIZATIONS = {"fp8": 8.0, "int8": 8.0, "awq": 8.0, "gptq": 8.0, "mxfp4": 9.0, "nvfp4": 10.0}
+"""Source: docs.sglang.io advanced_features/quantization, read 2026-11-26: NVFP4 is ModelOpt's and
+meant for Blackwell; the least capability of the others is assumed where the page gives none."""
+
+
 def split_layers(num_layers: int, pipeline_parallel: int) -> tuple[int, ...]:
     """Split hidden layers over stages as SGLang does: the last stages get the extra ones.
 
@@ -148,4 +153,5 @@ SGLANG = Engine(
     processes=processes,
     shm_bytes=shm_bytes,
     log_patterns=LOG_PATTERNS,
+    quantizations=QUANTIZATIONS,
 )

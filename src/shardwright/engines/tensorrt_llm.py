@@ -30,6 +30,11 @@ LOG_PATTERNS = {
 }
 
 
+QUANTIZATIONS = {"fp8": 8.9, "awq": 8.0, "gptq": 8.0, "int8": 8.0, "nvfp4": 10.0, "mxfp4": 10.0}
+"""Source: nvidia.github.io TensorRT-Model-Optimizer support matrix (FP4: Blackwell, FP8: Ada,
+W4A16 and INT8: Ampere and later), read 2026-11-26."""
+
+
 def split_layers(num_layers: int, pipeline_parallel: int) -> tuple[int, ...]:
     """Split hidden layers over stages as TensorRT-LLM does: the first stages get the extra ones.
 
@@ -119,5 +124,6 @@ TENSORRT_LLM = Engine(
     processes=processes,
     shm_bytes=shm_bytes,
     log_patterns=LOG_PATTERNS,
+    quantizations=QUANTIZATIONS,
     run_as_user=USER,
 )

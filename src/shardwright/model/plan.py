@@ -31,7 +31,11 @@ class RankMemory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speed:
-    """Predicted latency and throughput at the asked load. Times in seconds."""
+    """Predicted latency and throughput at the asked load. Times in seconds.
+
+    concurrency: requests at once, of all replicas; None: an arrival rate was asked.
+    prefill_share: part of the GPU time that goes into prompts.
+    """
 
     ttft_s: float
     ttft_percentile_s: float
@@ -41,32 +45,67 @@ class Speed:
     output_tokens_per_s_per_gpu: float
     is_saturated: bool
     origin: Origin
+    concurrency: int | None = None
+    prefill_share: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """Money, in US dollars of the dated price list or the user's own price."""
+    """Money at the asked load, in US dollars of a dated price or the user's own.
+
+    usd_per_million_output_tokens bears the whole bill. The two after it share the bill as APIs
+    do, by the GPU time that prompts and answers take. None: no rate of tokens is known.
+    """
 
     usd_per_hour: float
+    usd_per_gpu_hour: float
     usd_per_million_output_tokens: float | None
+    shared_usd_per_million_input_tokens: float | None
+    shared_usd_per_million_output_tokens: float | None
     origin: Origin
     source: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rejected:
-    """A layout turned down. code: kebab-case kind of reason; reason: one sentence with numbers."""
+class Basis:
+    """What a layout runs on and as; quantization None: the checkpoint as it is published."""
 
-    layout: Layout
+    gpu: str
+    engine: str
+    quantization: str | None = None
+
+    def __str__(self) -> str:
+        """Write it as engineers say it.
+
+        >>> str(Basis(gpu="H200-SXM", engine="vllm", quantization="fp8"))
+        'H200-SXM vllm fp8'
+        """
+        return " ".join(filter(None, (self.gpu, self.engine, self.quantization)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """A layout turned down. code: kebab-case kind of reason; reason: one sentence with numbers.
+
+    layout None: nothing can run on this basis at all.
+    """
+
+    layout: Layout | None
     code: str
     reason: str
+    basis: Basis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alternative:
-    """A layout on the Pareto front of tokens/s per GPU against tokens/s per user, as estimated."""
+    """A layout on the Pareto front of tokens/s per GPU against tokens/s per user, as estimated.
 
+    concurrency: requests at once at that point, of all replicas; None: as the asked rate brings.
+    """
+
+    basis: Basis
     layout: Layout
+    concurrency: int | None
     output_tokens_per_s_per_gpu: float
     output_tokens_per_s_per_user: float
     ttft_s: float
@@ -76,7 +115,8 @@ class Alternative:
 class Plan:
     """The chosen layout of one replica and what follows from it.
 
-    memory, kv_tokens, speed and cost are None where they cannot be known; a finding then says why.
+    kv_tokens: of one replica, over its data-parallel ranks. memory, kv_tokens, speed and cost are
+    None where they cannot be known; a finding then says why.
     """
 
     layout: Layout
@@ -84,6 +124,7 @@ class Plan:
     num_nodes: int
     max_model_len: int
     fits: bool
+    basis: Basis | None = None
     memory: tuple[RankMemory, ...] = ()
     kv_tokens: int | None = None
     speed: Speed | None = None

@@ -24,11 +24,15 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """Steady-state means: seconds, and requests per second; arrays of one shape."""
+    """Steady-state means: seconds, and requests per second; arrays of one shape.
+
+    prefill_share: part of the engine's time that goes into prompts.
+    """
 
     ttft_s: Floats
     tpot_s: Floats
     requests_per_s: Floats
+    prefill_share: Floats
 
 
 def estimate(
@@ -47,7 +51,10 @@ def estimate(
     waiting = np.minimum(busy / (2 * (1 - busy)), (n - 1) / 2)
     ttft = prefill * (1 + waiting) + decode / 2
     return Estimate(
-        ttft_s=ttft, tpot_s=tpot, requests_per_s=n / (ttft + np.maximum(osl - 1, 0) * tpot)
+        ttft_s=ttft,
+        tpot_s=tpot,
+        requests_per_s=n / (ttft + np.maximum(osl - 1, 0) * tpot),
+        prefill_share=busy,
     )
 
 

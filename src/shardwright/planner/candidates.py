@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from shardwright.engines import Engine
+from shardwright.engines import Engine, find_engine
 from shardwright.facts.gpus import gpu
-from shardwright.model.layout import Layout
-from shardwright.model.plan import Rejected
+from shardwright.model.layout import Layout, stages_of
+from shardwright.model.plan import Basis, Rejected
 from shardwright.model.request import Request
 from shardwright.model.shape import ModelShape
 from shardwright.model.units import GIB
-from shardwright.planner.fit import fit
-from shardwright.planner.memory import MemoryAnswer
-from shardwright.shape.quantization import requantized
+from shardwright.planner.fit import memory_question
+from shardwright.planner.memory import MemoryAnswer, MemoryQuestion, predict
 
 MOST_GPUS = 64
 """GPUs looked at where the spec does not say how many nodes there are."""
@@ -41,8 +40,9 @@ def gpu_limit(request: Request) -> int:
 def layouts(request: Request, shape: ModelShape) -> Iterator[Layout]:
     """Yield the layouts of one replica, fewest GPUs first; what the user pins is kept.
 
-    TP: divisors of a node and whole nodes doubled; PP: up to MOST_STAGES; EP for mixtures: none, or
-    as wide as TP.
+    TP: divisors of a node and whole nodes doubled; PP: up to MOST_STAGES. For mixtures also EP
+    over all ranks of a stage, and attention data parallelism: DP groups that split the requests
+    and share the experts. Of a dense model DP groups share nothing, they are replicas.
     """
     pinned, node = request.parallelism, request.cluster.gpus_per_node
     limit = gpu_limit(request)
@@ -50,74 +50,109 @@ def layouts(request: Request, shape: ModelShape) -> Iterator[Layout]:
     while 2 * wide[-1] <= limit:
         wide.append(2 * wide[-1])
     deep = range(1, min(MOST_STAGES, shape.num_layers) + 1)
-    found = []
-    for tp in [pinned.tensor] if pinned.tensor else wide:
-        for pp in [pinned.pipeline] if pinned.pipeline else deep:
-            experts = [1, tp] if shape.num_experts and tp > 1 else [1]
-            for ep in [pinned.expert] if pinned.expert else experts:
-                layout = Layout(
-                    tensor_parallel=tp,
-                    pipeline_parallel=pp,
-                    data_parallel=pinned.data or 1,
-                    expert_parallel=ep,
-                )
-                if layout.gpus_per_replica <= limit:
-                    found.append(layout)
+    found = [
+        Layout(tensor_parallel=tp, pipeline_parallel=pp, data_parallel=dp, expert_parallel=ep)
+        for tp in ([pinned.tensor] if pinned.tensor else wide)
+        for pp in ([pinned.pipeline] if pinned.pipeline else deep)
+        for dp in ([pinned.data] if pinned.data else _data_parallel(shape, tp, pp, limit))
+        if tp * pp * dp <= limit
+        for ep in ([pinned.expert] if pinned.expert else _expert_parallel(shape, tp * dp))
+    ]
     yield from sorted(
-        found, key=lambda x: (x.gpus_per_replica, x.pipeline_parallel, x.expert_parallel)
-    )
+        found,
+        key=lambda x: (
+            x.gpus_per_replica, x.pipeline_parallel, x.data_parallel, x.expert_parallel,
+        ),
+    )  # fmt: skip
+
+
+def _data_parallel(shape: ModelShape, tp: int, pp: int, limit: int) -> list[int]:
+    """Return data-parallel sizes to look at; with stages none, which no engine is tuned for."""
+    if not shape.num_experts or pp > 1:
+        return [1]
+    return [1, *(d for d in (2, 4, 8, 16, 32, 64, 128) if tp * d <= limit)]
+
+
+def _expert_parallel(shape: ModelShape, ranks: int) -> list[int]:
+    return [1, ranks] if shape.num_experts and ranks > 1 else [1]
 
 
 def examine(
-    request: Request, shape: ModelShape, engine: Engine, max_model_len: int
+    request: Request, shape: ModelShape, engine: Engine, max_model_len: int, basis: Basis
 ) -> tuple[list[Fitting], list[Rejected]]:
     """Sort layouts into those that fit and those that cannot run, each of these with its reason.
 
-    A layout that needs more GPUs of the same widths than one that fits is not asked again.
+    shape: as held, quantized if the request says so.
     """
     fitting: list[Fitting] = []
     rejected: list[Rejected] = []
-    answers: dict[Layout, MemoryAnswer] = {}
-    held = requantized(shape, request.engine.quantization or "none")
+    ask = _Memory(request, shape, max_model_len)
+    per_node = request.cluster.gpus_per_node
     for layout in layouts(request, shape):
         refusals = engine.refuse_layout(shape, layout)
         if refusals:
-            reason = "; ".join(r.reason for r in refusals)
-            rejected.append(Rejected(layout=layout, code=refusals[0].code, reason=reason))
-            continue
-        uneven = _uneven(layout, request.cluster.gpus_per_node)
-        if uneven:
-            rejected.append(Rejected(layout=layout, code="ranks-not-even", reason=uneven))
-            continue
-        hopeless = _hopeless(request, shape, layout)
-        if hopeless:
-            rejected.append(Rejected(layout=layout, code="does-not-fit", reason=hopeless))
-            continue
-        plain = replace(layout, expert_parallel=1)
-        answer = answers.get(plain)
-        if answer is None:
-            answer = answers[plain] = fit(request, held, layout, max_model_len)
-        if answer.fits:
-            fitting.append(Fitting(layout=layout, memory=answer))
+            code, reason = refusals[0].code, "; ".join(r.reason for r in refusals)
+        elif uneven := _uneven(layout, per_node):
+            code, reason = "ranks-not-even", uneven
+        elif hopeless := ask.hopeless(layout):
+            code, reason = "does-not-fit", hopeless
         else:
-            rejected.append(Rejected(layout=layout, code="does-not-fit", reason=_short(answer)))
+            answer = ask.answer(layout)
+            if answer.fits:
+                fitting.append(Fitting(layout=layout, memory=answer))
+                continue
+            code, reason = "does-not-fit", _short(answer)
+        rejected.append(Rejected(layout=layout, code=code, reason=reason, basis=basis))
     return fitting, rejected
 
 
-def _hopeless(request: Request, shape: ModelShape, layout: Layout) -> str | None:
-    """Return what is missing where evenly cut weights alone exceed the whole GPU: the exact memory
-    of such a layout is not worth working out.
-    """
-    device = gpu(request.cluster.gpu)
-    asked = "" if request.engine.quantization is None else request.engine.quantization
-    bits = 4.0 if asked else shape.quantization.scheme.weight_bits if shape.quantization else 16
-    least = shape.num_params * bits / 8 / layout.gpus_per_replica
-    if least <= device.memory_bytes:
-        return None
-    return (
-        f"the weights alone are {least / GIB:.1f} GiB per GPU, "
-        f"{(least - device.memory_bytes) / GIB:.1f} GiB more than it has"
-    )
+class _Memory:
+    """The memory of many layouts of one request; what they share is worked out once."""
+
+    def __init__(self, request: Request, shape: ModelShape, max_model_len: int) -> None:
+        self.question = memory_question(request, shape, Layout(tensor_parallel=1), max_model_len)
+        self.engine = find_engine(request.engine.name)
+        self.known: dict[Layout, MemoryAnswer] = {}
+        self.device = gpu(request.cluster.gpu)
+        held = self.question.shape
+        self.least_bytes = held.num_params * _least_bits(held) / 8
+
+    def hopeless(self, layout: Layout) -> str | None:
+        """Return what is missing where evenly cut weights alone exceed the whole GPU: the exact
+        memory of such a layout is not worth working out.
+        """
+        least = self.least_bytes / layout.gpus_per_replica
+        if least <= self.device.memory_bytes:
+            return None
+        return (
+            f"the weights alone are {least / GIB:.1f} GiB per GPU, "
+            f"{(least - self.device.memory_bytes) / GIB:.1f} GiB more than it has"
+        )
+
+    def answer(self, layout: Layout) -> MemoryAnswer:
+        """Return a layout's memory; whole experts that divide evenly weigh what slices weigh."""
+        shape = self.question.shape
+        ep = layout.expert_parallel
+        is_even = ep == layout.tensor_parallel * layout.data_parallel and not shape.num_experts % ep
+        key = replace(layout, expert_parallel=1) if is_even else layout
+        if key not in self.known:
+            self.known[key] = predict(self._asked(layout))
+        return self.known[key]
+
+    def _asked(self, layout: Layout) -> MemoryQuestion:
+        stages = stages_of(
+            self.engine.split_layers(self.question.shape.num_layers, layout.pipeline_parallel)
+        )
+        return replace(self.question, layout=layout, stages=stages)
+
+
+def _least_bits(shape: ModelShape) -> int:
+    """Bits of the narrowest weights: parts of a quantized checkpoint are wider."""
+    stored = shape.quantization
+    if stored is None:
+        return 16
+    schemes = (stored.scheme, stored.routed_scheme or stored.scheme)
+    return min(scheme.weight_bits for scheme in schemes)
 
 
 def _uneven(layout: Layout, node: int) -> str | None:

@@ -5,14 +5,17 @@ Called by the search, for every layout that fits, and by `planner/plan.py` for t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from shardwright.model.layout import Layout
 from shardwright.model.plan import Speed
 from shardwright.model.request import Request
 from shardwright.model.shape import ModelShape
-from shardwright.planner.analytic import estimate, max_requests_per_s
-from shardwright.planner.capacity import Room
+from shardwright.planner.analytic import Estimate, Floats, estimate, max_requests_per_s
+from shardwright.planner.capacity import Room as Capacity
 from shardwright.planner.coefficients import packaged
 from shardwright.planner.fit import RUNTIMES
 from shardwright.planner.latency import Setup, prepared, run, setting_of
@@ -27,12 +30,18 @@ DEFAULT_CONCURRENCY = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimated:
-    """A quick estimate of one replica's share of the load; times in seconds."""
+    """A quick estimate, of all replicas; times in seconds.
 
+    concurrency: requests at once; None: as an arrival rate brings. prefill_share: part of the GPU
+    time that goes into prompts.
+    """
+
+    concurrency: int | None
     ttft_s: float
     itl_s: float
     output_tokens_per_s: float
     is_saturated: bool
+    prefill_share: float
 
 
 def point_of_request(request: Request, layout: Layout) -> Point:
@@ -53,9 +62,10 @@ def point_of_request(request: Request, layout: Layout) -> Point:
         osl=max(load.output_tokens, 2),
         concurrency=-(-concurrency // share) if concurrency else None,
         request_rate=load.requests_per_s / share if load.requests_per_s else None,
-        tensor_parallel=layout.tensor_parallel,
+        tensor_parallel=layout.tensor_parallel * layout.data_parallel,
         pipeline_parallel=layout.pipeline_parallel,
         expert_parallel=layout.expert_parallel,
+        attention_dp=layout.data_parallel,
         max_num_batched_tokens=asked.max_num_batched_tokens,
         max_num_seqs=asked.max_num_seqs,
         kv_cache_dtype=asked.kv_cache_dtype,
@@ -66,41 +76,100 @@ def point_of_request(request: Request, layout: Layout) -> Point:
 
 
 def setup_for(request: Request, shape: ModelShape, layout: Layout, kv_tokens: int) -> Setup:
-    """Tabulate the step times of one layout whose KV cache is known."""
+    """Tabulate the step times of one layout; kv_tokens: of one data-parallel rank."""
     setting = setting_of(
         point_of_request(request, layout),
         shape,
         fabric=request.cluster.fabric or DEFAULT_FABRIC,
         gpus_per_node=request.cluster.gpus_per_node,
     )
-    return prepared(setting, shape, packaged(), Room(tokens=kv_tokens))
+    return prepared(setting, shape, packaged(), Capacity(tokens=kv_tokens * layout.data_parallel))
 
 
-def quick(request: Request, layout: Layout, setup: Setup) -> Estimated:
-    """Estimate in closed form. Stages take turns on as many batches, so each serves its share."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What one replica can hold at this load: sequences of a stage's batch, tokens of a step."""
+
+    point: Point
+    most: int
+    fits: int
+    budget: float
+
+
+def room_for(request: Request, layout: Layout, setup: Setup) -> Room:
+    """Return how many of the asked requests one replica holds at once."""
     point = point_of_request(request, layout)
-    stages, isl, osl = point.pipeline_parallel, float(point.isl), float(point.osl)
-    isl *= 1 - point.prefix_hit_rate
     sched = scheduling_of(point, setup.engine, setup.gpu.id, architecture_of(setup.gpu))
-    fits = max(1, min(sched.max_num_seqs, int(setup.capacity / (isl + osl / 2))))
-    most = max(1, fits // stages)
-    ceiling = max_requests_per_s(setup.table, isl, osl, sched.token_budget, most) * stages
-    if point.request_rate:
-        n = most
+    held = point.isl * (1 - point.prefix_hit_rate) + point.osl / 2
+    fits = max(1, min(sched.max_num_seqs, int(setup.capacity / held)))
+    return Room(
+        point=point,
+        most=max(1, fits // point.pipeline_parallel),
+        fits=fits,
+        budget=float(sched.token_budget),
+    )
+
+
+def quick(request: Request, layouts: Sequence[Layout], setup: Setup) -> list[Estimated]:
+    """Estimate in closed form layouts that differ in replicas alone.
+
+    Stages take turns on as many batches, so each serves its share.
+    """
+    room = room_for(request, replace(layouts[0], replicas=1), setup)
+    load, copies = request.workload, np.array([x.replicas for x in layouts])
+    stages = room.point.pipeline_parallel
+    if load.requests_per_s:
+        rate = load.requests_per_s / copies
+        n = np.full(len(layouts), float(room.most))
         for _ in range(3):  # Little's law: sequences in the system at this rate
-            e = estimate(setup.table, n, isl, osl, sched.token_budget)
-            stay = float(e.ttft_s[0] + (osl - 1) * e.tpot_s[0])
-            n = max(1, min(most, round(point.request_rate * stay / stages)))
-        saturated = point.request_rate > ceiling
+            e = _closed(setup, room, n)
+            stay = e.ttft_s + (room.point.osl - 1) * e.tpot_s
+            n = np.clip(np.round(rate * stay / stages), 1, room.most)
+        isl = room.point.isl * (1 - room.point.prefix_hit_rate)
+        ceiling = max_requests_per_s(setup.table, isl, room.point.osl, room.budget, room.most)
+        saturated = rate > ceiling * stages
+        at_once = None
     else:
-        n = max(1, min(most, -(-(point.concurrency or 1) // stages)))
-        saturated = (point.concurrency or 1) > fits
-    e = estimate(setup.table, n, isl, osl, sched.token_budget)
+        at_once = load.concurrency or DEFAULT_CONCURRENCY
+        share = -(-at_once // copies)
+        n = np.clip(-(-share // stages), 1, room.most).astype(float)
+        saturated = share > room.fits
+    e = _closed(setup, room, n)
+    return [
+        _estimated(e, i, at_once, room, layout, bool(saturated[i]))
+        for i, layout in enumerate(layouts)
+    ]
+
+
+def curve(request: Request, layout: Layout, setup: Setup) -> list[Estimated]:
+    """Estimate one layout at loads from one request to as many as fit, four per octave."""
+    room = room_for(request, layout, setup)
+    steps = np.unique(np.round(2.0 ** np.arange(0, np.log2(room.most) + 0.01, 0.25)))
+    e = _closed(setup, room, steps)
+    stages = room.point.pipeline_parallel
+    return [
+        _estimated(e, i, int(n) * stages * layout.replicas, room, layout, is_saturated=False)
+        for i, n in enumerate(steps)
+    ]
+
+
+def _closed(setup: Setup, room: Room, n: Floats) -> Estimate:
+    p = room.point
+    return estimate(setup.table, n, p.isl * (1 - p.prefix_hit_rate), float(p.osl), room.budget)
+
+
+def _estimated(
+    e: Estimate, i: int, at_once: int | None, room: Room, layout: Layout, is_saturated: bool
+) -> Estimated:
+    p = room.point
+    served = float(e.requests_per_s[i]) * p.pipeline_parallel * layout.replicas
     return Estimated(
-        ttft_s=float(e.ttft_s[0]),
-        itl_s=float(e.tpot_s[0]),
-        output_tokens_per_s=float(e.requests_per_s[0]) * osl * stages * layout.replicas,
-        is_saturated=saturated,
+        concurrency=at_once,
+        ttft_s=float(e.ttft_s[i]),
+        itl_s=float(e.tpot_s[i]),
+        output_tokens_per_s=served * p.osl,
+        is_saturated=is_saturated,
+        prefill_share=float(e.prefill_share[i]),
     )
 
 
@@ -113,6 +182,7 @@ def simulated(request: Request, layout: Layout, setup: Setup) -> Speed:
     point = point_of_request(request, layout)
     found = run(point, setup, packaged(), request.slo.percentile)
     total = found.output_tokens_per_s * layout.replicas
+    load = request.workload
     return Speed(
         ttft_s=found.ttft_s,
         ttft_percentile_s=found.ttft_tail_s,
@@ -122,4 +192,6 @@ def simulated(request: Request, layout: Layout, setup: Setup) -> Speed:
         output_tokens_per_s_per_gpu=total / layout.num_gpus,
         is_saturated=found.is_saturated,
         origin=found.origin,
+        concurrency=None if load.requests_per_s else load.concurrency or DEFAULT_CONCURRENCY,
+        prefill_share=quick(request, [layout], setup)[0].prefill_share,
     )

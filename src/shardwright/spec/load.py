@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -45,6 +47,17 @@ def load(text: str, file: str) -> Loaded:
         problems = {describe(e, source, d.Document): None for e in error.errors()}
         raise _invalid(list(problems), file) from error
     return Loaded(request=to_request(document), source=source)
+
+
+def from_mapping(spec: Mapping[str, Any]) -> r.Request:
+    """Read a spec that is no file: the whole document, or what stands under `spec` in it.
+
+    Raises ShardwrightError listing every problem; lines are those of the mapping written out.
+    """
+    import yaml
+
+    whole = spec if "spec" in spec else {"spec": dict(spec)}
+    return load(yaml.safe_dump(dict(whole), sort_keys=False), "spec").request
 
 
 def _invalid(problems: list[str], file: str) -> ShardwrightError:

@@ -3,12 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from shardwright.model.origin import Origin
 from shardwright.model.plan import RankMemory
 from shardwright.planner.changes import changes
-from shardwright.planner.cost import OwnedGpu, cost_of, listed_price
 from shardwright.planner.explain import explain
 from shardwright.planner.fit import least_layout
 from shardwright.planner.plan import make_plan
@@ -72,18 +69,3 @@ def test_bars_share_the_card_and_mark_what_runs_over():
     assert module._bar(rank) == "W" * 24 + "K" * 19 + "." * 5
     over = replace(rank, weights_bytes=120, kv_cache_bytes=-30)
     assert module._bar(over) == "W" * 47 + "!"
-
-
-def test_cost_is_the_users_own_price_before_the_list():
-    assert cost_of("H100-SXM", 16, usd_per_gpu_hour=2.5).usd_per_hour == 40.0
-    price, source = listed_price("H200-SXM")
-    assert cost_of("H200-SXM", 8).usd_per_hour == pytest.approx(8 * price)
-    assert "20" in source  # a year: prices are dated
-    assert cost_of("no-such-gpu", 8) is None
-    million = cost_of("H100-SXM", 1, usd_per_gpu_hour=3.6, output_tokens_per_s=1000)
-    assert million.usd_per_million_output_tokens == pytest.approx(1.0)
-
-
-def test_an_owned_gpu_costs_its_write_off_and_its_power():
-    owned = OwnedGpu(price_usd=30_000, years=3, watts=1000, usd_per_kwh=0.1, power_overhead=1.5)
-    assert owned.usd_per_hour == pytest.approx(30_000 / 26_298 + 0.15)

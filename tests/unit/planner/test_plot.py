@@ -7,7 +7,7 @@ import pytest
 
 from shardwright.model.layout import Layout, stages_of
 from shardwright.model.origin import Origin
-from shardwright.model.plan import Alternative, Plan, RankMemory
+from shardwright.model.plan import Alternative, Basis, Plan, RankMemory
 from shardwright.planner.plot import plot_html, plot_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -16,6 +16,7 @@ RANK = RankMemory(
     graphs_bytes=0, runtime_bytes=5, kv_cache_bytes=25, origin=Origin.MODELLED,
 )  # fmt: skip
 LAYOUT = Layout(tensor_parallel=8)
+BASIS = Basis(gpu="H100-SXM", engine="vllm")
 PLAN = Plan(
     layout=LAYOUT,
     stages=stages_of((4,)),
@@ -24,10 +25,10 @@ PLAN = Plan(
     fits=True,
     memory=(RANK,),
     front=(
-        Alternative(layout=LAYOUT, output_tokens_per_s_per_gpu=100.0,
-                    output_tokens_per_s_per_user=20.0, ttft_s=0.5),
-        Alternative(layout=Layout(tensor_parallel=4), output_tokens_per_s_per_gpu=150.0,
-                    output_tokens_per_s_per_user=10.0, ttft_s=0.7),
+        Alternative(basis=BASIS, concurrency=8, layout=LAYOUT, ttft_s=0.5,
+                    output_tokens_per_s_per_gpu=100.0, output_tokens_per_s_per_user=20.0),
+        Alternative(basis=BASIS, concurrency=8, layout=Layout(tensor_parallel=4), ttft_s=0.7,
+                    output_tokens_per_s_per_gpu=150.0, output_tokens_per_s_per_user=10.0),
     ),
 )  # fmt: skip
 
