@@ -1,4 +1,4 @@
-"""`python -m testbed up|down|status|kubeconfig|logs|images|build`."""
+"""`python -m testbed up|newest|down|status|kubeconfig|logs|images|build`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import argparse
 import json
 import sys
 
-from testbed import bed
-from testbed.layout import kubeconfig_path, state_dir
+from testbed import bed, newest
+from testbed.layout import kubeconfig_path, newest_kubeconfig_path, state_dir
 from testbed.shell import TestbedError
 
 ADDONS = ("kuberay", "kwok", "lws")
@@ -27,10 +27,12 @@ def _parser() -> argparse.ArgumentParser:
             default="kuberay,lws",
             help=f"controllers, by comma: {', '.join(ADDONS)}; or none",
         )
+    commands.add_parser("newest", help="add the newest API server, which judges manifests only")
     commands.add_parser("down", help="remove everything")
     commands.add_parser("status", help="say what stands, as JSON")
     commands.add_parser("images", help="build the images anew where needed and import them")
-    commands.add_parser("kubeconfig", help="print the path of the administrator's kubeconfig")
+    config = commands.add_parser("kubeconfig", help="print the path of the administrator's")
+    config.add_argument("--newest", action="store_true", help="that of the newest API server")
     logs = commands.add_parser("logs", help="print the end of the services' logs")
     logs.add_argument("name", nargs="?", default="", help="machine, or machine/service")
     logs.add_argument("--lines", type=int, default=20)
@@ -75,8 +77,10 @@ def main() -> int:
                 print(json.dumps(bed.status(), indent=2, sort_keys=True))
             case "images":
                 bed.load_images(bed.standing())
+            case "newest":
+                newest.up()
             case "kubeconfig":
-                print(kubeconfig_path())
+                print(newest_kubeconfig_path() if options.newest else kubeconfig_path())
             case "logs":
                 _print_logs(options.name, options.lines)
     except TestbedError as error:

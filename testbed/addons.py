@@ -177,7 +177,7 @@ def _upstream(name: str, component: components.Component, edits: dict[str, Any])
     # kustomize takes a base only by a relative path
     relative = os.path.relpath(source, overlay.resolve())
     (overlay / "kustomization.yaml").write_text(json.dumps({"resources": [relative], **edits}))
-    return run(components.directory(components.KUBERNETES) / "kubectl", "kustomize", overlay)
+    return kustomized(overlay)
 
 
 def _small(deployment: str) -> dict[str, Any]:
@@ -241,6 +241,19 @@ def kuberay() -> str:
             },
         )
     )
+
+
+def definitions() -> tuple[str, ...]:
+    """Return the resource definitions of both controllers alone: no webhook, no deployment."""
+    return tuple(
+        kustomized(components.module_source(each) / "config" / "crd")
+        for each in (components.LWS, components.KUBERAY)
+    )
+
+
+def kustomized(folder: Path) -> str:
+    """Return what kustomize makes of a folder."""
+    return run(components.directory(components.KUBERNETES) / "kubectl", "kustomize", folder)
 
 
 def install(addons: frozenset[str]) -> None:

@@ -68,7 +68,7 @@ def _start(wish: Wish, chosen: frozenset[str]) -> None:
     say("network, certificates")
     network.create(CONTROL, all_nodes)
     control.prepare(all_nodes)
-    plane = control.services(binaries, etcd, CONTROL.directory)
+    plane = control.services(binaries, etcd)
     if "kwok" in chosen:
         source = components.module_source(components.KWOK)
         plane["kwok"] = control.kwok_service(components.directory(components.KWOK), source)

@@ -64,8 +64,14 @@ KUBERAY = Component(
     no_sumdb="github.com/ray-project/kuberay",
 )
 KWOK = Component(name="kwok", version="0.8.0", module="sigs.k8s.io/kwok", binaries=("kwok",))
-
-ALL = (KUBERNETES, ETCD, COREDNS, LWS, KUBERAY, KWOK)
+APISERVER = Component(
+    name="apiserver",
+    version="1.37.2",
+    module="k8s.io/kubernetes",
+    binaries=("kube-apiserver",),
+    version_flag="k8s.io/component-base/version",
+)
+"""The newest Kubernetes: its API server alone judges manifests, beside the bed's own."""
 
 
 def _flags(component: Component) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from testbed.layout import (
     API_PORT,
-    CONTROL_ADDRESS,
+    CONTROL,
     POD_NETWORK,
     SERVICE_NETWORK,
     Machine,
@@ -64,26 +64,24 @@ def kwok_service(binaries: Path, source: Path) -> list[str]:
     ]
 
 
-def services(binaries: Path, etcd: Path, directory: Path) -> dict[str, list[str]]:
-    """Return the command line of each service."""
+def store_services(
+    apiserver: Path, etcd: Path, machine: Machine, certificate: str
+) -> dict[str, list[str]]:
+    """Return the command lines of an API server and its etcd, on one machine."""
     pki = state_dir() / "pki"
-    manager, scheduler = (
-        state_dir() / "controller-manager.kubeconfig",
-        state_dir() / "scheduler.kubeconfig",
-    )
     return {
         "etcd": [
             str(etcd / "etcd"),
-            f"--data-dir={directory / 'etcd'}",
+            f"--data-dir={machine.directory / 'etcd'}",
             "--listen-client-urls=http://127.0.0.1:2379",
             "--advertise-client-urls=http://127.0.0.1:2379",
             "--listen-peer-urls=http://127.0.0.1:2380",
             "--unsafe-no-fsync",  # the bed's state may die with the machine
         ],
         "kube-apiserver": [
-            str(binaries / "kube-apiserver"),
+            str(apiserver / "kube-apiserver"),
             "--etcd-servers=http://127.0.0.1:2379",
-            f"--advertise-address={CONTROL_ADDRESS}",
+            f"--advertise-address={machine.address}",
             f"--secure-port={API_PORT}",
             f"--service-cluster-ip-range={SERVICE_NETWORK}",
             "--authorization-mode=Node,RBAC",
@@ -92,8 +90,8 @@ def services(binaries: Path, etcd: Path, directory: Path) -> dict[str, list[str]
             # Webhooks are called at their pods' addresses: no kube-proxy runs beside the API server
             "--enable-aggregator-routing=true",
             f"--client-ca-file={pki / 'ca.crt'}",
-            f"--tls-cert-file={pki / 'apiserver.crt'}",
-            f"--tls-private-key-file={pki / 'apiserver.key'}",
+            f"--tls-cert-file={pki / f'{certificate}.crt'}",
+            f"--tls-private-key-file={pki / f'{certificate}.key'}",
             f"--kubelet-client-certificate={pki / 'admin.crt'}",
             f"--kubelet-client-key={pki / 'admin.key'}",
             "--kubelet-preferred-address-types=InternalIP",
@@ -101,6 +99,17 @@ def services(binaries: Path, etcd: Path, directory: Path) -> dict[str, list[str]
             f"--service-account-key-file={pki / 'sa.pub'}",
             f"--service-account-signing-key-file={pki / 'sa.key'}",
         ],
+    }
+
+
+def services(binaries: Path, etcd: Path) -> dict[str, list[str]]:
+    """Return the command line of each service of the bed's control plane."""
+    pki = state_dir() / "pki"
+    manager, scheduler = (
+        state_dir() / "controller-manager.kubeconfig",
+        state_dir() / "scheduler.kubeconfig",
+    )
+    return store_services(binaries, etcd, CONTROL, "apiserver") | {
         "kube-controller-manager": [
             str(binaries / "kube-controller-manager"),
             f"--kubeconfig={manager}",

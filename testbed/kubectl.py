@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from testbed import components
@@ -10,12 +11,16 @@ from testbed.layout import kubeconfig_path
 from testbed.shell import run, succeeds
 
 
-def kubectl(*arguments: str, stdin: str | None = None, timeout_s: float = 120) -> str:
-    """Run kubectl against the bed."""
+def kubectl(
+    *arguments: str,
+    stdin: str | None = None,
+    timeout_s: float = 120,
+    kubeconfig: Path | None = None,
+) -> str:
+    """Run kubectl against the bed, or against what another kubeconfig names."""
     program = components.directory(components.KUBERNETES) / "kubectl"
-    return run(
-        program, f"--kubeconfig={kubeconfig_path()}", *arguments, stdin=stdin, timeout_s=timeout_s
-    )
+    config = f"--kubeconfig={kubeconfig or kubeconfig_path()}"
+    return run(program, config, *arguments, stdin=stdin, timeout_s=timeout_s)
 
 
 def get(*arguments: str) -> dict[str, Any]:

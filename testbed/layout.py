@@ -49,6 +49,11 @@ def kubeconfig_path() -> Path:
     return state_dir() / "kubeconfig"
 
 
+def newest_kubeconfig_path() -> Path:
+    """Return the administrator's kubeconfig of the second API server, while there is one."""
+    return state_dir() / "newest.kubeconfig"
+
+
 def components_dir() -> Path:
     """Return the pinned Go modules."""
     return Path(__file__).parent / "components"
@@ -73,6 +78,9 @@ class Machine:
         """Return its own directory below the state directory."""
         return state_dir() / self.name
 
+
+NEWEST = Machine(name="newest", address="10.213.0.9", pod_network=None)
+"""A second API server with an etcd of its own, of the newest Kubernetes; it has no nodes."""
 
 CONTROL = Machine(name="control", address=CONTROL_ADDRESS, pod_network=None)
 

@@ -24,7 +24,7 @@ def create(control: Machine, nodes: tuple[Machine, ...]) -> None:
     run("ip", "addr", "add", f"{HOST_ADDRESS}/24", "dev", BRIDGE)
     run("ip", "link", "set", BRIDGE, "up")
     for machine in (control, *nodes):
-        _create_namespace(machine)
+        create_namespace(machine)
     for node in nodes:
         to_pods = ("route", "add", str(node.pod_network), "via", node.address)
         run("ip", *to_pods)
@@ -35,7 +35,8 @@ def create(control: Machine, nodes: tuple[Machine, ...]) -> None:
     run("ip", "route", "add", SERVICE_NETWORK, "via", nodes[0].address)
 
 
-def _create_namespace(machine: Machine) -> None:
+def create_namespace(machine: Machine) -> None:
+    """Make a machine's network namespace and its link to the bridge."""
     outside = f"swtb-{machine.address.rsplit('.', 1)[1]}"
     run("ip", "netns", "add", machine.netns)
     run(

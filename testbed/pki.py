@@ -51,7 +51,7 @@ def issue(pki: Path, name: str, subject: str, alternative_names: tuple[str, ...]
     )
 
 
-def write_kubeconfig(path: Path, pki: Path, name: str) -> None:
+def write_kubeconfig(path: Path, pki: Path, name: str, address: str = CONTROL_ADDRESS) -> None:
     """Write a kubeconfig for an issued certificate. JSON is YAML, so no library is needed."""
 
     def embedded(file: Path) -> str:
@@ -67,7 +67,7 @@ def write_kubeconfig(path: Path, pki: Path, name: str) -> None:
             {
                 "name": "testbed",
                 "cluster": {
-                    "server": f"https://{CONTROL_ADDRESS}:{API_PORT}",
+                    "server": f"https://{address}:{API_PORT}",
                     "certificate-authority-data": embedded(pki / "ca.crt"),
                 },
             }

@@ -93,7 +93,7 @@ def rehearse_on_cluster(
     progress: Progress,
 ) -> Report:  # fmt: skip
     """Rehearse a spec on a cluster; its namespace is removed whatever happens."""
-    scene, rules, vocab_size = _scene(resolved, folder, ranks, where)
+    scene, rules, vocab_size = scene_of(resolved, folder, ranks, where)
     clock = SystemClock()
     began = clock.now()
     with connect(where.kubeconfig, where.context) as cluster:
@@ -122,9 +122,10 @@ def rehearse_on_cluster(
     )  # fmt: skip
 
 
-def _scene(
+def scene_of(
     resolved: Resolved, folder: Path, ranks: tuple[int, int] | None, where: Where
 ) -> tuple[ClusterScene, Rehearsal, int]:
+    """Decide what is applied; also the engine's rules and the size of the small vocabulary."""
     if where.image is None:
         raise usage_error(
             "rehearsal-image-missing",
