@@ -21,7 +21,8 @@ from shardwright.facts.table import DATA
 from shardwright.model.layout import Layout, stages_of
 from shardwright.planner import overheads as known
 from shardwright.planner.limits import Version, version_of
-from shardwright.planner.memory import MemoryQuestion, predict
+from shardwright.planner.memory import predict
+from shardwright.planner.memory_question import MemoryQuestion
 from shardwright.planner.overheads import Overheads
 from shardwright.shape import load
 from shardwright.shape.quantization import requantized

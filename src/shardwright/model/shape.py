@@ -188,9 +188,12 @@ class Mla:
     v_head_dim: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ModelShape:
     """A model's exact shape. Origin is MODELLED where the architecture is known, else ASSUMED.
+
+    Equal to itself alone, so that what is worked out from it can be kept: comparing every tensor
+    would cost more than planning.
 
     first: tensors before the layers (embedding); last: after them (final norm, head); vision: other
     towers and projectors; mtp: layers for multi-token prediction, loaded only when it is used.

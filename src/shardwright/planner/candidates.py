@@ -16,7 +16,8 @@ from shardwright.model.request import Request
 from shardwright.model.shape import ModelShape
 from shardwright.model.units import GIB
 from shardwright.planner.fit import memory_question
-from shardwright.planner.memory import MemoryAnswer, MemoryQuestion, predict
+from shardwright.planner.memory import MemoryAnswer, predict
+from shardwright.planner.memory_question import MemoryQuestion
 
 MOST_GPUS = 64
 """GPUs looked at where the spec does not say how many nodes there are."""

@@ -9,7 +9,8 @@ from shardwright.model.errors import usage_error
 from shardwright.model.layout import Layout, stages_of
 from shardwright.model.shape import ModelShape
 from shardwright.model.units import GIB
-from shardwright.planner.memory import MemoryQuestion, predict
+from shardwright.planner.memory import predict
+from shardwright.planner.memory_question import MemoryQuestion
 from shardwright.planner.point import Point
 from shardwright.planner.steptime import Setting
 from shardwright.shape.quantization import requantized

@@ -9,7 +9,8 @@ from shardwright.facts.gpus import gpu
 from shardwright.model.layout import Layout, stages_of
 from shardwright.model.request import Request
 from shardwright.model.shape import ModelShape
-from shardwright.planner.memory import MemoryAnswer, MemoryQuestion, predict
+from shardwright.planner.memory import MemoryAnswer, predict
+from shardwright.planner.memory_question import MemoryQuestion
 from shardwright.shape.quantization import requantized
 
 MOST_STAGES = 16

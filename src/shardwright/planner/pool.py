@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from shardwright.model.layout import Layout
-from shardwright.model.plan import Alternative, Basis, Rejected
+from shardwright.model.plan import Basis, Rejected
 from shardwright.model.request import Request
 from shardwright.planner.bases import Ask
 from shardwright.planner.candidates import examine, gpu_limit
+from shardwright.planner.front import Loads
 from shardwright.planner.latency import Setup
 from shardwright.planner.memory import MemoryAnswer
 from shardwright.planner.serving_speed import Estimated, curve, quick, setup_for
@@ -43,7 +44,7 @@ class Pool:
 
     candidates: list[Candidate]
     rejected: list[Rejected]
-    points: list[Alternative]
+    loads: list[Loads]
     is_priced: bool
 
     def money(self, c: Candidate) -> float:
@@ -55,7 +56,7 @@ def pool_of(asks: Sequence[Ask]) -> Pool:
     """Return the candidates of all bases."""
     candidates: list[Candidate] = []
     rejected: list[Rejected] = []
-    points: list[Alternative] = []
+    loads: list[Loads] = []
     for ask in asks:
         fitting, cannot = examine(ask.request, ask.shape, ask.engine, ask.max_model_len, ask.basis)
         rejected += cannot
@@ -67,23 +68,13 @@ def pool_of(asks: Sequence[Ask]) -> Pool:
                 Candidate(ask=ask, layout=layout, memory=fit.memory, setup=setup, guess=guess)
                 for layout, guess in zip(copies, guesses, strict=True)
             ]
-            points += [_point(ask, fit.layout, e) for e in curve(ask.request, fit.layout, setup)]
+            at_loads = curve(ask.request, fit.layout, setup)
+            loads.append(Loads(basis=ask.basis, layout=fit.layout, curve=at_loads))
     return Pool(
         candidates=candidates,
         rejected=rejected,
-        points=points,
+        loads=loads,
         is_priced=all(a.usd_per_gpu_hour is not None for a in asks),
-    )
-
-
-def _point(ask: Ask, layout: Layout, e: Estimated) -> Alternative:
-    return Alternative(
-        basis=ask.basis,
-        layout=layout,
-        concurrency=e.concurrency,
-        output_tokens_per_s_per_gpu=e.output_tokens_per_s / layout.num_gpus,
-        output_tokens_per_s_per_user=1 / e.itl_s,
-        ttft_s=e.ttft_s,
     )
 
 
@@ -91,9 +82,10 @@ def replicated(request: Request, layout: Layout) -> list[Layout]:
     """Return a layout with 1, 2, 4 .. copies as far as GPUs and load allow, or as pinned."""
     if request.parallelism.replicas:
         return [replace(layout, replicas=request.parallelism.replicas)]
-    out, copies = [], 1
+    out, copies = [layout], 2
     most = gpu_limit(request) // layout.gpus_per_replica
-    while copies <= min(most, request.workload.concurrency or most):
+    most = min(most, request.workload.concurrency or most)
+    while copies <= most:
         out.append(replace(layout, replicas=copies))
         copies *= 2
     return out

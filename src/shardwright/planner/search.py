@@ -78,7 +78,7 @@ def search(
         speed=speed,
         meets_slo=speed is not None and kept(limits, speed),
         rejected=tuple(rejected),
-        front=pareto(pool.points),
+        front=pareto(pool.loads),
     )
 
 
@@ -124,9 +124,10 @@ def _loaded(pool: Pool, limits: Slo) -> list[Candidate]:
     for c in pool.candidates:
         if c.layout.replicas > (c.ask.request.parallelism.replicas or 1):
             continue  # copies yield what one does
-        points = curve(c.ask.request, c.layout, c.setup)
-        able = [e for e in points if excess(limits, e.ttft_s, e.itl_s) <= 1] or points[:1]
-        best = max(able, key=lambda e: e.output_tokens_per_s)
+        at_loads = curve(c.ask.request, c.layout, c.setup)
+        estimates = [at_loads.at(i) for i in range(len(at_loads.itl_s))]
+        able = [e for e in estimates if excess(limits, e.ttft_s, e.itl_s) <= 1]
+        best = max(able or estimates[:1], key=lambda e: e.output_tokens_per_s)
         out.append(replace(_at(c, best.concurrency or 1), guess=best))
     return out
 

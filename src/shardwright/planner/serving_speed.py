@@ -141,16 +141,44 @@ def quick(request: Request, layouts: Sequence[Layout], setup: Setup) -> list[Est
     ]
 
 
-def curve(request: Request, layout: Layout, setup: Setup) -> list[Estimated]:
-    """Estimate one layout at loads from one request to as many as fit, four per octave."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """One layout at loads from one request to as many as fit; arrays of one length."""
+
+    concurrency: Floats
+    ttft_s: Floats
+    itl_s: Floats
+    output_tokens_per_s: Floats
+    prefill_share: Floats
+
+    def at(self, i: int) -> Estimated:
+        """Return one load."""
+        return Estimated(
+            concurrency=int(self.concurrency[i]),
+            ttft_s=float(self.ttft_s[i]),
+            itl_s=float(self.itl_s[i]),
+            output_tokens_per_s=float(self.output_tokens_per_s[i]),
+            is_saturated=False,
+            prefill_share=float(self.prefill_share[i]),
+        )
+
+
+_OCTAVES = np.unique(np.round(2.0 ** np.arange(0, 14.01, 0.25)))
+
+
+def curve(request: Request, layout: Layout, setup: Setup) -> Curve:
+    """Estimate one layout at every load, four per octave."""
     room = room_for(request, layout, setup)
-    steps = np.unique(np.round(2.0 ** np.arange(0, np.log2(room.most) + 0.01, 0.25)))
-    e = _closed(setup, room, steps)
-    stages = room.point.pipeline_parallel
-    return [
-        _estimated(e, i, int(n) * stages * layout.replicas, room, layout, is_saturated=False)
-        for i, n in enumerate(steps)
-    ]
+    n = _OCTAVES[: np.searchsorted(_OCTAVES, room.most, "right")]
+    e = _closed(setup, room, n)
+    copies = room.point.pipeline_parallel * layout.replicas
+    return Curve(
+        concurrency=n * copies,
+        ttft_s=e.ttft_s,
+        itl_s=e.tpot_s,
+        output_tokens_per_s=e.requests_per_s * (copies * room.point.osl),
+        prefill_share=e.prefill_share,
+    )
 
 
 def _closed(setup: Setup, room: Room, n: Floats) -> Estimate:

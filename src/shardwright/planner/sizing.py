@@ -16,7 +16,8 @@ from shardwright.model.layout import Layout, stages_of
 from shardwright.model.origin import Origin
 from shardwright.model.shape import ModelShape
 from shardwright.model.units import GIB, gib
-from shardwright.planner.memory import MemoryAnswer, MemoryQuestion, predict
+from shardwright.planner.memory import MemoryAnswer, predict
+from shardwright.planner.memory_question import MemoryQuestion
 from shardwright.shape.quantization import requantized
 
 GUIDE = (

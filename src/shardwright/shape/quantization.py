@@ -10,6 +10,7 @@ import fnmatch
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from shardwright.model.errors import usage_error
@@ -213,6 +214,7 @@ def _module(index: int, tensor: Tensor) -> str:
     return f"layers.{index}.{name}"
 
 
+@lru_cache(maxsize=256)
 def requantized(shape: ModelShape, name: str) -> ModelShape:
     """Return a shape as an engine holds it when told to quantize an unquantized checkpoint.
 

@@ -11,7 +11,8 @@ from shardwright.facts.gpus import gpu
 from shardwright.model.errors import ShardwrightError
 from shardwright.model.layout import Layout, stages_of
 from shardwright.model.origin import Origin
-from shardwright.planner.memory import MemoryQuestion, predict
+from shardwright.planner.memory import predict
+from shardwright.planner.memory_question import MemoryQuestion
 from shardwright.shape import load
 
 GIB = 2**30
