@@ -1,7 +1,7 @@
 """The user's file, field by field: strict, documented, the source of the JSON Schema.
 
 Read by `shardwright.spec.load`, which turns it into a `Request` at once; nothing else sees these
-types. Every description ends up in editors' completion.
+types. The text below a field is its description in editors' completion (`spec/schema.py`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ class Strict(BaseModel):
         frozen=True,
         alias_generator=to_camel,
         allow_inf_nan=False,
-        use_attribute_docstrings=True,
     )
 
 
