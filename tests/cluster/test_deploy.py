@@ -14,16 +14,15 @@ import pytest
 import yaml
 
 from shardwright.deploy.changes import Verb
+from shardwright.deploy.outcome import Outcome, Result
 from shardwright.deploy.removal import find_inventory, remove
 from shardwright.deploy.rollout import (
-    Outcome,
-    Result,
     Rollout,
-    Target,
     planned_changes,
     read_inventory,
 )
 from shardwright.deploy.status import all_endpoints
+from shardwright.deploy.target import Target
 from shardwright.drive.clock import SystemClock
 from shardwright.drive.kube import KubeCluster, connect
 from shardwright.model.cluster import Object, ObjectRef, reference

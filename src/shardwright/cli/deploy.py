@@ -3,21 +3,46 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from shardwright.cli.cluster import change_json, change_line, cluster_options, finding_lines
+from shardwright.cli.cluster import change_line, cluster_options, finding_lines
 from shardwright.cli.options import output_option, print_json, spec_argument
 from shardwright.model.errors import ExitCode, usage_error
 
 if TYPE_CHECKING:
     from shardwright.deploy.changes import ObjectChange
-    from shardwright.deploy.rollout import Event, Outcome, Target
+    from shardwright.deploy.outcome import Outcome
+    from shardwright.deploy.slots import Slot
+    from shardwright.deploy.strategy import Strategy, Way
     from shardwright.model.cluster import Cluster, Object
     from shardwright.model.finding import Finding
     from shardwright.model.launch import LaunchPlan
+    from shardwright.model.plan import Plan
+
+WAYS = ("auto", "beside", "stop")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """What is deployed: the launch plan, the plan it came from, and what the fabric must carry."""
+
+    launch: LaunchPlan
+    plan: Plan
+    wants_rdma: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What will be applied, in which slot, and how."""
+
+    slot: Slot
+    objects: tuple[Object, ...]
+    changes: tuple[ObjectChange, ...]
+    strategy: Strategy
 
 
 @click.command()
@@ -25,7 +50,14 @@ if TYPE_CHECKING:
 @cluster_options
 @click.option("--dry-run", is_flag=True, help="Check and show what would change; apply nothing.")
 @click.option("--rollback/--keep", default=True, help="After a failure: go back, or leave it.")
-@click.option("-y", "--yes", is_flag=True, help="Restart serving pods without asking.")
+@click.option(
+    "--update",
+    type=click.Choice(WAYS),
+    default="auto",
+    show_default=True,
+    help="A new group beside the old one where GPUs are free, or stop, then start.",
+)
+@click.option("-y", "--yes", is_flag=True, help="Stop serving pods without asking.")
 @click.option(
     "--schedule-timeout",
     default=300,
@@ -41,159 +73,142 @@ if TYPE_CHECKING:
 @output_option
 def command(
     spec: Path, kubeconfig: Path | None, context: str | None, dry_run: bool, rollback: bool,
-    yes: bool, schedule_timeout: int, evidence: Path | None, output: str,
+    update: str, yes: bool, schedule_timeout: int, evidence: Path | None, output: str,
 ) -> int:  # fmt: skip
     """Deploy SPEC.yaml and wait until it serves. A second run goes on, or changes nothing."""
-    from shardwright.cli.render import launch_plan
-    from shardwright.deploy.preflight import preflight
-    from shardwright.deploy.rollout import Target, planned_changes
+    from shardwright.cli.rollout_output import as_json, outcome_lines
     from shardwright.drive.kube import connect
-    from shardwright.render.objects import kubernetes_objects
 
-    plan = launch_plan(spec)
-    objects = kubernetes_objects(plan)
-    target = Target(
-        name=plan.name,
-        namespace=plan.namespace,
-        num_pods=plan.replicas * len(plan.group.members),
-        budgets=plan.budgets,
-        schedule_s=schedule_timeout,
-    )
+    deployment = _deployment(spec)
+    launch = deployment.launch
     with connect(kubeconfig, context) as cluster:
-        findings = preflight(cluster, plan, objects)
-        _tell_findings(findings)
-        if any(each.severity.value == "error" for each in findings):
-            _print(output, findings, (), None)
+        findings, decision = look(cluster, deployment, update, schedule_timeout)
+        for each in findings:
+            click.echo("\n".join(finding_lines(each)), err=True)
+        if decision is None:
+            if output == "json":
+                print_json(as_json(findings, (), None, None))
             return ExitCode.VERDICT_NO
+        outcome = None
+        if not dry_run:
+            _say(launch, decision)
+            _confirm(decision, yes=yes)
+            outcome = roll_out(cluster, deployment, decision, schedule_timeout, rollback=rollback)
+    if outcome is not None and outcome.evidence:
+        from shardwright.cli.render import write_files
+
+        write_files(evidence or Path(f"{launch.name}-evidence"), outcome.evidence)
+    if output == "json":
+        print_json(as_json(findings, decision.changes, decision.strategy, outcome))
+    elif outcome is None:
+        click.echo(f"{decision.strategy.way.value}: {decision.strategy.reason}")
+        for change in decision.changes:
+            click.echo(change_line(change))
+    else:
+        click.echo("\n".join(outcome_lines(outcome)))
+    return _exit_code(outcome)
+
+
+def _exit_code(outcome: Outcome | None) -> ExitCode:
+    if outcome is None:
+        return ExitCode.DONE
+    if outcome.result.value == "failed":
+        return ExitCode.FAILURE
+    differs = outcome.verification is not None and outcome.verification.problems
+    return ExitCode.VERDICT_NO if differs else ExitCode.DONE
+
+
+def _deployment(spec: Path) -> Deployment:
+    from shardwright.cli.resolve import resolve
+    from shardwright.launch.build import build_launch_plan
+    from shardwright.planner.plan import make_plan
+
+    resolved = resolve(spec)
+    request = resolved.request
+    plan = make_plan(request, resolved.shape)
+    fabric = request.cluster.fabric
+    return Deployment(
+        launch=build_launch_plan(request, resolved.shape, plan),
+        plan=plan,
+        wants_rdma=fabric is not None and fabric.is_rdma,
+    )
+
+
+def look(
+    cluster: Cluster, deployment: Deployment, update: str, schedule_s: float
+) -> tuple[tuple[Finding, ...], Decision | None]:
+    """Run preflight and decide how the change is made; None if it cannot be."""
+    from shardwright.deploy.preflight import preflight, room_beside
+    from shardwright.deploy.removal import find_inventory
+    from shardwright.deploy.rollout import planned_changes
+    from shardwright.deploy.slots import Slot, slot_objects
+    from shardwright.deploy.strategy import Way, choose
+    from shardwright.deploy.target import target_of
+    from shardwright.model.finding import Severity
+
+    launch = deployment.launch
+    target = target_of(launch, schedule_s)
+    findings = preflight(cluster, launch, slot_objects(launch, Slot.OWN))
+    if any(each.severity is Severity.ERROR for each in findings):
+        return findings, None
+    record = find_inventory(cluster, launch.name, launch.namespace)
+    slot = Slot.OWN
+    if record is not None:
+        slot = Slot(record.next_slot if record.pending else record.slot)
+    objects = slot_objects(launch, slot)
+    changes = planned_changes(cluster, target, objects)
+    asked: dict[str, Way] = {"beside": Way.BESIDE, "stop": Way.STOP_THEN_START}
+    strategy = choose(
+        launch, changes, record, room_beside(cluster, launch), asked=asked.get(update)
+    )
+    if strategy.way is Way.BESIDE and record is not None and slot.value == record.slot:
+        slot = slot.other
+        objects = slot_objects(launch, slot)
         changes = planned_changes(cluster, target, objects)
-        if dry_run:
-            _print(output, findings, changes, None)
-            return ExitCode.DONE
-        _confirm(changes, yes=yes)
-        outcome = _roll_out(cluster, target, objects, changes, rollback=rollback)
-        checked = _verify(cluster, plan) if outcome.result.value == "ready" else None
-    if outcome.evidence:
-        _write_evidence(evidence or Path(f"{plan.name}-evidence"), outcome)
-    _print(output, findings, changes, outcome, checked)
-    return ExitCode.FAILURE if outcome.result.value == "failed" else ExitCode.DONE
+    return findings, Decision(slot=slot, objects=objects, changes=changes, strategy=strategy)
 
 
-def _roll_out(
-    cluster: Cluster, target: Target, objects: tuple[Object, ...],
-    changes: tuple[ObjectChange, ...], *, rollback: bool,
+def roll_out(
+    cluster: Cluster, deployment: Deployment, decision: Decision, schedule_s: float, *,
+    rollback: bool,
 ) -> Outcome:  # fmt: skip
+    """Make the change and say how it ended."""
+    from shardwright.cli.rollout_output import Teller
     from shardwright.deploy.rollout import Rollout
+    from shardwright.deploy.target import target_of
+    from shardwright.deploy.verification import Verifier
     from shardwright.drive.clock import SystemClock
 
-    return Rollout(cluster, SystemClock(), target, tell_event).deploy(
-        objects, changes, rollback=rollback
+    clock, teller = SystemClock(), Teller()
+    verifier = Verifier(
+        cluster, clock, deployment.launch, deployment.plan,
+        wants_rdma=deployment.wants_rdma, tell=teller.check,
+    )  # fmt: skip
+    target = target_of(deployment.launch, schedule_s)
+    return Rollout(cluster, clock, target, teller, verifier).deploy(
+        decision.objects, decision.changes, rollback=rollback, slot=decision.slot
     )
 
 
-def _verify(cluster: Cluster, plan: LaunchPlan) -> str:
-    from shardwright.deploy.verification import first_completion
+def _say(launch: LaunchPlan, decision: Decision) -> None:
+    """Say what will happen before it does."""
+    from shardwright.deploy.changes import Verb
 
-    return first_completion(cluster, plan)
+    click.echo(f"{launch.name}: {decision.strategy.reason}", err=True)
+    serving = decision.strategy.way.value not in ("first", "nothing")
+    for change in decision.changes if serving else ():
+        if change.verb is not Verb.KEEP:
+            click.echo(f"  {change_line(change)}", err=True)
 
 
-def _tell_findings(findings: tuple[Finding, ...]) -> None:
-    for each in findings:
-        click.echo("\n".join(finding_lines(each)), err=True)
-
-
-def _confirm(changes: tuple[ObjectChange, ...], *, yes: bool) -> None:
-    restarted = [each for each in changes if each.restarts]
-    if not restarted or yes:
+def _confirm(decision: Decision, *, yes: bool) -> None:
+    if decision.strategy.way.value != "stop-then-start" or yes:
         return
-    for each in restarted:
-        click.echo(change_line(each), err=True)
     if not sys.stdin.isatty():
         raise usage_error(
             "restart-not-confirmed",
             "this change stops the serving pods before the new ones start",
-            remedy="pass --yes",
+            cause=decision.strategy.reason,
+            remedy="pass --yes, or wait until GPUs are free for a second group",
         )
     click.confirm("The endpoint stops serving until the new pods are ready. Go on?", abort=True)
-
-
-def tell_event(event: Event) -> None:
-    """Write one event of a rollout to stderr."""
-    from shardwright.deploy.rollout import Done, Moved
-
-    if isinstance(event, Moved):
-        budget = f" (budget {event.budget_s:.0f} s)" if event.budget_s else ""
-        detail = f": {event.pod.detail}" if event.pod.detail else ""
-        where = f" on {event.pod.node}" if event.pod.node else ""
-        click.echo(
-            f"{event.after_s:6.0f} s  {event.pod.name} {event.pod.stage.value}{where}"
-            f"{budget}{detail}",
-            err=True,
-        )
-    elif isinstance(event, Done):
-        click.echo(f"          {change_line(event.change)}", err=True)
-    else:
-        click.echo(f"          {event.text}", err=True)
-
-
-def _write_evidence(folder: Path, outcome: Outcome) -> None:
-    from shardwright.cli.render import write_files
-
-    write_files(folder, outcome.evidence)
-
-
-def _print(
-    output: str, findings: tuple[Finding, ...], changes: tuple[ObjectChange, ...],
-    outcome: Outcome | None, checked: str | None = None,
-) -> None:  # fmt: skip
-    if output == "json":
-        print_json(_as_json(findings, changes, outcome, checked))
-    elif outcome is None:
-        for each in changes:
-            click.echo(change_line(each))
-    else:
-        click.echo("\n".join(_outcome_lines(outcome, checked)))
-
-
-def _outcome_lines(outcome: Outcome, checked: str | None) -> list[str]:
-    from shardwright.diagnose.doctor import as_text
-
-    if outcome.result.value == "unchanged":
-        return [f"unchanged: revision {outcome.revision} is ready"]
-    if outcome.result.value == "ready":
-        return [
-            f"ready: revision {outcome.revision} after {outcome.seconds:.0f} s",
-            *([checked] if checked else []),
-        ]
-    lines = [f"failed after {outcome.seconds:.0f} s", *(f"  {each}" for each in outcome.problems)]
-    if outcome.rolled_back_to is not None:
-        back = f"revision {outcome.rolled_back_to}" if outcome.rolled_back_to else "nothing"
-        lines.append(f"rolled back to {back}")
-    if outcome.report is not None:
-        lines.append(as_text(outcome.report))
-    return lines
-
-
-def _as_json(
-    findings: tuple[Finding, ...], changes: tuple[ObjectChange, ...],
-    outcome: Outcome | None, checked: str | None,
-) -> dict[str, Any]:  # fmt: skip
-    from shardwright.diagnose.doctor import as_json
-
-    out: dict[str, Any] = {
-        "findings": [
-            {"code": f.code, "severity": f.severity.value, "what": f.what, "remedy": f.remedy}
-            for f in findings
-        ],
-        "changes": [change_json(each) for each in changes],
-    }
-    if outcome is not None:
-        out |= {
-            "result": outcome.result.value,
-            "revision": outcome.revision,
-            "seconds": round(outcome.seconds, 1),
-            "problems": list(outcome.problems),
-            "rolledBackTo": outcome.rolled_back_to,
-            "verified": checked,
-            "diagnosis": as_json(outcome.report) if outcome.report else None,
-        }
-    return out

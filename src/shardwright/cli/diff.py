@@ -19,19 +19,16 @@ def command(spec: Path, kubeconfig: Path | None, context: str | None, output: st
     """Compare SPEC.yaml with the cluster. Exit code 1 if something would change."""
     from shardwright.cli.render import launch_plan
     from shardwright.deploy.changes import Verb
-    from shardwright.deploy.rollout import Target, planned_changes
+    from shardwright.deploy.rollout import planned_changes, read_inventory
+    from shardwright.deploy.slots import Slot, slot_objects
+    from shardwright.deploy.target import target_of
     from shardwright.drive.kube import connect
-    from shardwright.render.objects import kubernetes_objects
 
     plan = launch_plan(spec)
-    target = Target(
-        name=plan.name,
-        namespace=plan.namespace,
-        num_pods=plan.replicas * len(plan.group.members),
-        budgets=plan.budgets,
-    )
     with connect(kubeconfig, context) as cluster:
-        changes = planned_changes(cluster, target, kubernetes_objects(plan))
+        record = read_inventory(cluster, plan.name, plan.namespace)
+        objects = slot_objects(plan, Slot(record.slot) if record else Slot.OWN)
+        changes = planned_changes(cluster, target_of(plan), objects)
     moving = [each for each in changes if each.verb is not Verb.KEEP]
     if output == "json":
         print_json([change_json(each) for each in changes])

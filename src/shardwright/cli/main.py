@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "deploy": ("deploy", "Deploy to Kubernetes and wait until it serves."),
     "status": ("status", "Say how an endpoint is."),
     "list": ("list", "List the endpoints of a cluster."),
+    "logs": ("logs", "Print the log of a rank or a member."),
     "delete": ("delete", "Remove an endpoint."),
     "doctor": ("doctor", "Name the cause of a failure, from logs, events and manifests."),
     "bundle": ("bundle", "Pack the evidence of a failure to pass on, secrets taken out."),

@@ -7,7 +7,6 @@ import time
 from typing import TextIO
 
 from shardwright.rehearse.events import (
-    Check,
     Event,
     Note,
     PhaseDone,
@@ -16,6 +15,7 @@ from shardwright.rehearse.events import (
     Stage,
     Waiting,
 )
+from shardwright.verify.proof import Check
 
 _SAY_EVERY_S = 10.0
 """How often a line about waiting is worth keeping in a log; a terminal shows every one."""

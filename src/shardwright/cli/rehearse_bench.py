@@ -14,8 +14,8 @@ from shardwright.bench.report import Bench, html, markdown
 from shardwright.bench.run import Run, measure
 from shardwright.bench.scenario import Scenario
 from shardwright.drive.aiperf import AiperfProcess
-from shardwright.rehearse.events import Check
 from shardwright.verify.confidence import requests_needed
+from shardwright.verify.proof import Check
 from shardwright.verify.verdict import judge
 
 if TYPE_CHECKING:

@@ -14,35 +14,36 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shardwright.cli.deploy import tell_event
 from shardwright.cli.options import print_json
 from shardwright.cli.plan import draw
 from shardwright.cli.progress import Progress
 from shardwright.cli.render import launch_plan, write_files
 from shardwright.cli.resolve import resolve
+from shardwright.cli.rollout_output import Teller
 from shardwright.cli.staging import MAX_MODEL_LEN, published_config
 from shardwright.deploy.inventory import COMPONENT, INSTANCE
+from shardwright.deploy.outcome import Outcome, Result
 from shardwright.deploy.preflight import gpu_shortage, preflight
 from shardwright.deploy.progress import pod_progress
-from shardwright.deploy.rollout import Outcome, Result, Rollout, Target, planned_changes
+from shardwright.deploy.rollout import Rollout, planned_changes
+from shardwright.deploy.target import target_of
+from shardwright.deploy.verification import Verifier
 from shardwright.diagnose.doctor import as_text
 from shardwright.drive.clock import SystemClock
 from shardwright.drive.kube import KubeCluster, connect
 from shardwright.engines import find_engine
 from shardwright.engines.rehearsal import Rehearsal
 from shardwright.launch.build import build_launch_plan
-from shardwright.model.cluster import Object, ObjectRef, reference
+from shardwright.model.cluster import Object, ObjectRef
 from shardwright.model.errors import ExitCode, ShardwrightError, usage_error
 from shardwright.model.finding import Severity
 from shardwright.model.plain import plain
 from shardwright.model.running import Leftovers
 from shardwright.planner.plan import make_plan
-from shardwright.rehearse.client import Client
 from shardwright.rehearse.coverage import refuse
-from shardwright.rehearse.events import Check, Stage
+from shardwright.rehearse.events import Stage
 from shardwright.rehearse.markdown import report_markdown
-from shardwright.rehearse.on_cluster import ClusterScene, cluster_scene, lines_of, seats_of
-from shardwright.rehearse.proof import Prover
+from shardwright.rehearse.on_cluster import ClusterScene, cluster_scene
 from shardwright.rehearse.report import Report, layout_words, not_proved_by, proved_by
 from shardwright.rehearse.scene import refuse_unrehearsed, rehearsed_layout
 from shardwright.rehearse.shrink import shrink
@@ -50,13 +51,14 @@ from shardwright.rehearse.substitution import Substitution
 from shardwright.rehearse.text import report_text
 from shardwright.render.names import object_name
 from shardwright.render.objects import kubernetes_objects
-from shardwright.verify.identity import RankMatch, match_ranks, ranks_seen
+from shardwright.verify.client import Client
+from shardwright.verify.identity import RankMatch
+from shardwright.verify.proof import Check, Prover
 
 if TYPE_CHECKING:
     from shardwright.cli.resolve import Resolved
 
 REMOVE_S = 120.0
-LOG_LINES = 5000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,14 +193,9 @@ def _start(cluster: KubeCluster, scene: ClusterScene) -> Outcome:
             raise ShardwrightError(
                 code=finding.code, what=finding.what, cause=finding.why, remedy=finding.remedy
             )
-    target = Target(
-        name=plan.name,
-        namespace=plan.namespace,
-        num_pods=plan.replicas * len(plan.group.members),
-        budgets=plan.budgets,
-    )
+    target = target_of(plan)
     changes = planned_changes(cluster, target, objects)
-    rollout = Rollout(cluster, SystemClock(), target, tell_event)
+    rollout = Rollout(cluster, SystemClock(), target, Teller())
     outcome = rollout.deploy(objects, changes, rollback=False)
     if outcome.result is Result.FAILED:
         report = as_text(outcome.report) if outcome.report else ""
@@ -222,7 +219,7 @@ def _checks(
         namespace=plan.namespace,
     )  # fmt: skip
     base = cluster.proxy_base(service, endpoint.port)
-    client = Client(http=cluster.service_http(), base=base, model=plan.served_name)
+    client = Client(http=cluster.http(), base=base, model=plan.served_name)
     prover = Prover(
         client=client, clock=SystemClock(), vocab_size=vocab_size,
         health_path=endpoint.health_path,
@@ -240,19 +237,10 @@ def _pods(cluster: KubeCluster, scene: ClusterScene) -> tuple[Object, ...]:
 
 
 def _identify(cluster: KubeCluster, scene: ClusterScene, rules: Rehearsal) -> tuple[RankMatch, ...]:
+    del rules
     pods = _pods(cluster, scene)
-    seats = seats_of(pods)
-    member_at = {seat.address: seat.member for seat in seats}
-    logs: dict[int, str] = {}
-    for pod in pods:
-        member = member_at.get(pod["status"].get("podIP", ""))
-        if member is None:
-            continue
-        logs[member] = "".join(
-            cluster.logs(reference(pod), container["name"], tail_lines=LOG_LINES)
-            for container in pod["spec"]["containers"]
-        )
-    return match_ranks(scene.plan, ranks_seen(lines_of(logs), rules, seats))
+    verifier = Verifier(cluster, SystemClock(), scene.plan)
+    return verifier.identify(pods, verifier.logs(pods))
 
 
 def _node_words(cluster: KubeCluster, scene: ClusterScene, version: str) -> str:

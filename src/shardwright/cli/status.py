@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,6 +73,7 @@ def status_json(status: EndpointStatus) -> dict[str, Any]:
         "revision": status.revision,
         "pending": status.pending,
         "ready": status.is_ready,
+        "verified": json.loads(status.verified) if status.verified else None,
         "pods": [pod_json(each) for each in status.pods],
     }
 

@@ -25,6 +25,8 @@ class Verb(Enum):
 
     CREATE = "create"
     CHANGE = "change"
+    REPLACE = "replace"
+    """Deleted and made anew: the server does not let it be changed."""
     KEEP = "keep"
     REMOVE = "remove"
 
@@ -47,10 +49,15 @@ class ObjectChange:
     fields: tuple[FieldChange, ...] = ()
 
     @property
+    def stops_pods(self) -> bool:
+        """Tell whether serving pods end: their template changes, or their workload goes."""
+        return self.restarts or (self.verb is Verb.REMOVE and self.ref.kind in WORKLOADS)
+
+    @property
     def restarts(self) -> bool:
         """Tell whether serving pods are replaced: their template changes."""
         return (
-            self.verb is Verb.CHANGE
+            self.verb in (Verb.CHANGE, Verb.REPLACE)
             and self.ref.kind in WORKLOADS
             and any("emplate" in field.path for field in self.fields)
         )

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from shardwright.deploy.slots import Slot, instance
 from shardwright.model.cluster import Object, ObjectRef, reference
 
 MANAGED = {"app.kubernetes.io/managed-by": "shardwright"}
@@ -34,11 +35,24 @@ OWNED_KINDS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RankPlace:
+    """A rank of a group, the member that holds it, and its place in the layout."""
+
+    rank: int
+    member: int
+    pipeline: int
+    tensor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
     """What an endpoint owns.
 
     revision counts deployments that became ready; 0 before the first. good: the manifests of that
-    revision, in the order to apply them. pending: a deployment began and did not end.
+    revision, in the order to apply them. pending: a deployment began and did not end. slot: which
+    set of names serves; next_slot: which one a pending deployment fills. outdated: uids of pods
+    that a pending deployment replaces. engine, ranks: which rank is in which member; verified:
+    what was found out after the last start, as JSON for people and scripts.
     """
 
     name: str
@@ -47,6 +61,18 @@ class Inventory:
     owned: tuple[ObjectRef, ...] = ()
     good: tuple[Object, ...] = ()
     pending: bool = False
+    slot: str = ""
+    next_slot: str = ""
+    outdated: tuple[str, ...] = ()
+    engine: str = ""
+    ranks: tuple[RankPlace, ...] = ()
+    verified: str = ""
+
+    @property
+    def instances(self) -> tuple[str, ...]:
+        """Values of the instance label that pods of this endpoint carry or may carry."""
+        slots = (self.slot, self.next_slot) if self.pending else (self.slot,)
+        return tuple(dict.fromkeys(instance(self.name, Slot(each)) for each in slots))
 
 
 def inventory_ref(name: str, namespace: str) -> ObjectRef:
@@ -76,6 +102,14 @@ def to_object(inventory: Inventory) -> Object:
             "revision": str(inventory.revision),
             "pending": json.dumps(inventory.pending),
             "owned": json.dumps(owned, sort_keys=True),
+            "slot": inventory.slot,
+            "nextSlot": inventory.next_slot,
+            "outdated": json.dumps(inventory.outdated),
+            "engine": inventory.engine,
+            "ranks": json.dumps(
+                [[r.rank, r.member, r.pipeline, r.tensor] for r in inventory.ranks]
+            ),
+            "verified": inventory.verified,
             "good.json.gz": base64.b64encode(packed).decode(),
         },
     }
@@ -103,6 +137,15 @@ def from_object(obj: Object) -> Inventory:
             )
             for each in json.loads(data["owned"])
         ),
+        slot=data.get("slot", ""),
+        next_slot=data.get("nextSlot", ""),
+        outdated=tuple(json.loads(data.get("outdated", "[]"))),
+        engine=data.get("engine", ""),
+        ranks=tuple(
+            RankPlace(rank=rank, member=member, pipeline=pipeline, tensor=tensor)
+            for rank, member, pipeline, tensor in json.loads(data.get("ranks", "[]"))
+        ),
+        verified=data.get("verified", ""),
         good=tuple(json.loads(gzip.decompress(base64.b64decode(data["good.json.gz"])))),
     )
 

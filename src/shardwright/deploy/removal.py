@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shardwright.deploy.changes import WORKLOADS
 from shardwright.deploy.inventory import (
     INSTANCE,
     MANAGED,
@@ -12,24 +13,54 @@ from shardwright.deploy.inventory import (
     is_kept,
     references,
 )
+from shardwright.deploy.slots import Slot, instance
 from shardwright.model.cluster import Cluster, ObjectRef
+from shardwright.model.errors import ShardwrightError
 
 
 def find_inventory(cluster: Cluster, name: str, namespace: str) -> Inventory | None:
-    """Return what an endpoint owns: its record, or else every object with its labels."""
+    """Return what an endpoint owns: its record, or else every object with its labels.
+
+    A record rebuilt from labels has no manifests to go back to.
+    """
     found = cluster.get(inventory_ref(name, namespace))
     if found is not None:
         return from_object(found)
-    labels = {**MANAGED, INSTANCE: name}
-    owned = [
-        ref
-        for api_version, kind in OWNED_KINDS
-        if cluster.serves(api_version, kind)
-        for ref in references(cluster.list(api_version, kind, namespace=namespace, labels=labels))
-    ]
-    if not owned:
+    owned = {
+        slot: _labelled(cluster, instance(name, slot), namespace)
+        for slot in Slot
+        if slot is Slot.OWN or cluster.get(inventory_ref(instance(name, slot), namespace)) is None
+    }
+    everything = tuple(ref for refs in owned.values() for ref in refs)
+    if not everything:
         return None
-    return Inventory(name=name, namespace=namespace, owned=tuple(owned), pending=True)
+    serving = [s for s, refs in owned.items() if any(ref.kind in WORKLOADS for ref in refs)]
+    slot = serving[0] if serving else Slot.OWN
+    return Inventory(
+        name=name,
+        namespace=namespace,
+        revision=1 if serving else 0,
+        owned=everything,
+        pending=True,
+        slot=slot.value,
+        next_slot=slot.value,
+    )
+
+
+def _labelled(cluster: Cluster, label: str, namespace: str) -> tuple[ObjectRef, ...]:
+    found: list[ObjectRef] = []
+    for api_version, kind in OWNED_KINDS:
+        if not cluster.serves(api_version, kind):
+            continue
+        labels = {**MANAGED, INSTANCE: label}
+        try:
+            objects = cluster.list(api_version, kind, namespace=namespace, labels=labels)
+        except ShardwrightError as error:
+            if error.code != "cluster-forbidden":
+                raise
+            continue  # preflight says what we may not do
+        found += references(objects)
+    return tuple(found)
 
 
 def remove(cluster: Cluster, inventory: Inventory, *, purge: bool) -> tuple[ObjectRef, ...]:

@@ -1,21 +1,20 @@
-"""The sequence of a deployment: record, apply, watch, and on failure evidence and the way back.
+"""The sequence of a deployment: record, apply, watch, verify, and on failure the way back.
 
 A deployment may end at any moment: what it owns is written into the cluster before anything is
-applied, and a second run goes on from what it finds. Called by `shardwright deploy`.
+applied, and a second run goes on from what it finds. Called by `shardwright deploy` and by
+rehearsals on a cluster.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from enum import Enum
+from dataclasses import replace
 
 from shardwright.deploy.changes import ObjectChange, Verb, compare
 from shardwright.deploy.evidence import collect, diagnose
 from shardwright.deploy.inventory import (
-    COMPONENT,
     INSTANCE,
     Inventory,
+    RankPlace,
     from_object,
     inventory_ref,
     is_kept,
@@ -23,81 +22,19 @@ from shardwright.deploy.inventory import (
     to_object,
     union,
 )
-from shardwright.deploy.progress import (
-    SCHEDULE_BUDGET_S,
-    PodProgress,
-    Stage,
-    pod_progress,
-    stage_budgets,
-    stuck,
-)
-from shardwright.deploy.removal import remove
-from shardwright.diagnose.doctor import Report
+from shardwright.deploy.outcome import Outcome, Result
+from shardwright.deploy.removal import find_inventory, remove
+from shardwright.deploy.slots import Slot, instance
+from shardwright.deploy.target import Done, Target, Tell, Told
+from shardwright.deploy.verification import Verification, Verifier
+from shardwright.deploy.watching import Watcher
 from shardwright.model.cluster import Cluster, Object, reference
-from shardwright.model.launch import Budgets
+from shardwright.model.errors import ShardwrightError
 from shardwright.model.running import Clock
 
-POLL_S = 2.0
-"""Seconds between two looks at the endpoint's pods: one list by label, some kilobytes."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """What is being deployed: its name, how many pods serve it, and how long a start may take."""
-
-    name: str
-    namespace: str
-    num_pods: int
-    budgets: Budgets
-    schedule_s: float = SCHEDULE_BUDGET_S
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moved:
-    """A pod entered a stage. after_s: since the objects were applied; budget_s: of the stage."""
-
-    pod: PodProgress
-    after_s: float
-    budget_s: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """Something was done to an object."""
-
-    change: ObjectChange
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """A sentence about the sequence itself."""
-
-    text: str
-
-
-Event = Moved | Done | Told
-Tell = Callable[[Event], None]
-
-
-class Result(Enum):
-    """How a deployment ended."""
-
-    READY = "ready"
-    UNCHANGED = "unchanged"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How a deployment ended, and why. evidence: file name to text, taken before any rollback."""
-
-    result: Result
-    revision: int
-    seconds: float = 0.0
-    problems: tuple[str, ...] = ()
-    evidence: dict[str, str] = field(default_factory=dict)
-    report: Report | None = None
-    rolled_back_to: int | None = None
+DRAIN_S = 15.0
+"""Seconds between turning traffic to a new group and ending the old one: a Service's endpoints
+reach every node within seconds, and what is in flight has the pod's own grace after that."""
 
 
 def read_inventory(cluster: Cluster, name: str, namespace: str) -> Inventory | None:
@@ -110,10 +47,19 @@ def planned_changes(
     cluster: Cluster, target: Target, objects: tuple[Object, ...]
 ) -> tuple[ObjectChange, ...]:
     """Ask the server what applying would do to each object; changes nothing."""
-    changes = [
-        compare(cluster.get(reference(each)), cluster.apply(each, dry_run=True)) for each in objects
-    ]
-    return (*changes, *_removals(read_inventory(cluster, target.name, target.namespace), objects))
+    changes = [_planned(cluster, each) for each in objects]
+    return (*changes, *_removals(find_inventory(cluster, target.name, target.namespace), objects))
+
+
+def _planned(cluster: Cluster, obj: Object) -> ObjectChange:
+    live = cluster.get(reference(obj))
+    try:
+        return compare(live, cluster.apply(obj, dry_run=True))
+    except ShardwrightError as error:
+        # what cannot be changed (a Job, a workload's selector) is deleted and made anew
+        if error.code != "object-refused" or live is None or is_kept(reference(obj)):
+            raise
+        return replace(compare(live, {**live, **obj}), verb=Verb.REPLACE)
 
 
 def _removals(inventory: Inventory | None, objects: tuple[Object, ...]) -> tuple[ObjectChange, ...]:
@@ -125,37 +71,84 @@ def _removals(inventory: Inventory | None, objects: tuple[Object, ...]) -> tuple
 
 
 class Rollout:
-    """One deployment of one endpoint."""
+    """One deployment of one endpoint. verifier: what must hold before it counts as ready."""
 
-    def __init__(self, cluster: Cluster, clock: Clock, target: Target, tell: Tell) -> None:
+    def __init__(
+        self, cluster: Cluster, clock: Clock, target: Target, tell: Tell,
+        verifier: Verifier | None = None,
+    ) -> None:  # fmt: skip
         self.cluster = cluster
         self.clock = clock
         self.target = target
         self.tell = tell
+        self.verifier = verifier
         self.start = clock.now()
 
     def deploy(
-        self,
-        objects: tuple[Object, ...],
-        changes: tuple[ObjectChange, ...],
-        *,
-        rollback: bool = True,
-    ) -> Outcome:
-        """Apply what changes, wait until every pod is ready, and record it as good.
+        self, objects: tuple[Object, ...], changes: tuple[ObjectChange, ...], *,
+        rollback: bool = True, slot: Slot = Slot.OWN,
+    ) -> Outcome:  # fmt: skip
+        """Apply what changes, wait until every pod is ready, verify, and record it as good.
 
-        changes: of `planned_changes`, so that the user has seen what happens now.
+        changes: of `planned_changes`, so that the user has seen what happens now. slot: the names
+        that the objects have; another than the one that serves starts a group beside it.
         """
-        before = read_inventory(self.cluster, self.target.name, self.target.namespace)
-        record = before or Inventory(name=self.target.name, namespace=self.target.namespace)
+        name, namespace = self.target.name, self.target.namespace
+        record = find_inventory(self.cluster, name, namespace)
+        record = record or Inventory(name=name, namespace=namespace, slot=slot.value)
         moving = [each for each in changes if each.verb is not Verb.KEEP]
-        if not moving and not record.pending and record.revision and self._all_ready():
+        serving = self._watcher(Slot(record.slot))
+        if not moving and not record.pending and record.revision and serving.all_ready():
             return Outcome(result=Result.UNCHANGED, revision=record.revision)
-        self._record(replace(record, owned=union(record.owned, references(objects)), pending=True))
-        self._apply(objects, changes)
-        problems = self._settle()
+        beside = bool(record.revision) and slot.value != record.slot
+        begun = self._begin(record, objects, changes, slot, beside=beside)
+        self._apply(objects, changes, leave=self._public(beside=beside))
+        watcher = self._watcher(slot, begun.outdated)
+        problems = watcher.settle()
         if problems:
             return self._fail(record, objects, problems, rollback=rollback)
-        revision = record.revision + 1 if moving or not record.revision else record.revision
+        if beside and (problems := self._move_traffic(watcher, objects, changes)):
+            return self._fail(record, objects, problems, rollback=rollback)
+        return self._finish(record, objects, watcher, slot, moved=bool(moving), rollback=rollback)
+
+    def _begin(
+        self, record: Inventory, objects: tuple[Object, ...], changes: tuple[ObjectChange, ...],
+        slot: Slot, *, beside: bool,
+    ) -> Inventory:  # fmt: skip
+        """Write down what will be owned and which pods will go, before anything is touched."""
+        outdated = record.outdated if record.pending else ()
+        if not beside and any(each.restarts for each in changes):
+            pods = self._watcher(Slot(record.slot)).pods()
+            outdated = tuple(sorted(str(each["metadata"].get("uid")) for each in pods))
+        begun = replace(
+            record,
+            owned=union(record.owned, references(objects)),
+            pending=True,
+            next_slot=slot.value,
+            outdated=outdated,
+            engine=self.target.container,
+            ranks=self._ranks(),
+        )
+        self._record(begun)
+        return begun
+
+    def _ranks(self) -> tuple[RankPlace, ...]:
+        return tuple(
+            RankPlace(rank=rank.index, member=member, pipeline=rank.pipeline, tensor=rank.tensor)
+            for member, ranks in enumerate(self.target.ranks)
+            for rank in ranks
+        )
+
+    def _finish(
+        self, record: Inventory, objects: tuple[Object, ...], watcher: Watcher, slot: Slot, *,
+        moved: bool, rollback: bool,
+    ) -> Outcome:  # fmt: skip
+        seconds = self.clock.now() - self.start
+        verification = self.verifier.whole(watcher.pods()) if self.verifier else None
+        if verification is not None and not verification.serves:
+            failed = tuple(f"{c.name}: {c.detail}" for c in verification.checks if not c.passed)
+            return self._fail(record, objects, failed, rollback=rollback, found=verification)
+        revision = record.revision + 1 if moved or not record.revision else record.revision
         kept = tuple(ref for ref in record.owned if is_kept(ref))
         self._record(
             replace(
@@ -164,105 +157,83 @@ class Rollout:
                 owned=union(references(objects), kept),
                 good=objects,
                 pending=False,
+                slot=slot.value,
+                next_slot=slot.value,
+                outdated=(),
+                engine=self.target.container,
+                ranks=self._ranks(),
+                verified=verification.as_text() if verification else "",
             )
         )
         return Outcome(
-            result=Result.READY, revision=revision, seconds=self.clock.now() - self.start
+            result=Result.READY, revision=revision, seconds=seconds, verification=verification
         )
+
+    def _watcher(self, slot: Slot, outdated: tuple[str, ...] = ()) -> Watcher:
+        label = instance(self.target.name, slot)
+        watched = Watcher(
+            self.cluster, self.clock, self.target, self.tell, label, frozenset(outdated)
+        )
+        watched.began = self.start
+        return watched
 
     def _record(self, inventory: Inventory) -> None:
         self.cluster.apply(to_object(inventory))
 
-    def _apply(self, objects: tuple[Object, ...], changes: tuple[ObjectChange, ...]) -> None:
+    def _public(self, *, beside: bool) -> str | None:
+        return self.verifier.service().name if beside and self.verifier else None
+
+    def _apply(
+        self, objects: tuple[Object, ...], changes: tuple[ObjectChange, ...], leave: str | None
+    ) -> None:
+        """Make every change; leave: the Service that stays as it is, and with it the old group."""
         by_ref = {change.ref: change for change in changes}
         for each in objects:
             change = by_ref[reference(each)]
-            if change.verb is not Verb.KEEP:
-                self.cluster.apply(each)
-                self.tell(Done(change=change))
+            if change.verb is Verb.KEEP or _is_service(each, leave):
+                continue
+            self._change(each, change)
+        if leave is None:
+            self._remove(changes)
+
+    def _change(self, obj: Object, change: ObjectChange) -> None:
+        if change.verb is Verb.REPLACE:
+            self.cluster.delete(change.ref)
+            while self.cluster.get(change.ref) is not None:
+                self.clock.sleep(1.0)
+        self.cluster.apply(obj)
+        self.tell(Done(change=change))
+
+    def _remove(self, changes: tuple[ObjectChange, ...]) -> None:
         for change in changes:
             if change.verb is Verb.REMOVE:
                 self.cluster.delete(change.ref)
                 self.tell(Done(change=change))
 
-    def _pods(self) -> tuple[Object, ...]:
-        labels = {INSTANCE: self.target.name, COMPONENT: "serving"}
-        return self.cluster.list("v1", "Pod", namespace=self.target.namespace, labels=labels)
-
-    def _all_ready(self) -> bool:
-        pods = [pod_progress(each) for each in self._pods() if not _is_leaving(each)]
-        return sum(each.stage is Stage.READY for each in pods) >= self.target.num_pods
-
-    def _settle(self) -> tuple[str, ...]:
-        """Watch until every pod is ready; return what is wrong if that will not happen."""
-        budgets = stage_budgets(self.target.budgets, self.target.schedule_s)
-        seen: dict[str, PodProgress] = {}
-        since: dict[str, float] = {}
-        began = self.clock.now()
-        while True:
-            pods = self._pods()
-            now = self.clock.now()
-            stale = self._replace_stale(pods)
-            current = {
-                name: pod_progress(each)
-                for each in pods
-                if not _is_leaving(each) and (name := each["metadata"]["name"]) not in stale
-            }
-            for name, pod in current.items():
-                if name not in seen or seen[name].stage is not pod.stage:
-                    since[name] = now
-                    self.tell(
-                        Moved(pod=pod, after_s=now - self.start, budget_s=budgets.get(pod.stage))
-                    )
-            seen = current
-            ready = sum(each.stage is Stage.READY for each in current.values())
-            if ready >= self.target.num_pods and len(current) == self.target.num_pods:
-                return ()
-            problems = stuck(current, since, now, budgets) + self._failed_tasks()
-            if problems:
-                return problems
-            if len(current) < self.target.num_pods and now - began > self.target.schedule_s:
-                waits = f"{len(current)} of {self.target.num_pods} pods exist"
-                return (f"{waits} after {now - began:.0f} s; see the events of the workload",)
-            self.clock.sleep(POLL_S)
-
-    def _failed_tasks(self) -> tuple[str, ...]:
-        """Say which jobs gave up; members that wait for them would wait until their budget ends."""
-        jobs = self.cluster.list(
-            "batch/v1", "Job", namespace=self.target.namespace, labels={INSTANCE: self.target.name}
-        )
-        return tuple(
-            f"job {job['metadata']['name']} failed: {each.get('message', '')}"
-            for job in jobs
-            for each in job.get("status", {}).get("conditions", [])
-            if each["type"] == "Failed" and each["status"] == "True"
-        )
-
-    def _replace_stale(self, pods: tuple[Object, ...]) -> frozenset[str]:
-        """Delete pods of an older template whose StatefulSet leaves that to us (OnDelete)."""
-        labels = {INSTANCE: self.target.name}
-        sets = self.cluster.list(
-            "apps/v1", "StatefulSet", namespace=self.target.namespace, labels=labels
-        )
-        stale = stale_pods(sets, pods)
-        for pod in pods:
-            if pod["metadata"]["name"] in stale and not _is_leaving(pod):
-                self.tell(Told(text=f"replacing {pod['metadata']['name']}: its template changed"))
-                self.cluster.delete(reference(pod))
-        return stale
+    def _move_traffic(
+        self, watcher: Watcher, objects: tuple[Object, ...], changes: tuple[ObjectChange, ...]
+    ) -> tuple[str, ...]:
+        """Ask the new leaders themselves; if they answer, send clients there and end the old."""
+        if self.verifier is None:
+            raise AssertionError("a second group without anybody to verify it")
+        self.tell(Told(text="the new group is ready: asking its leader before traffic moves"))
+        checks = self.verifier.through_pods(watcher.pods())
+        if failed := [each for each in checks if not each.passed]:
+            return tuple(f"{each.name}: {each.detail}" for each in failed)
+        public = self.verifier.service().name
+        for each in objects:
+            if _is_service(each, public):
+                self.cluster.apply(each)
+        self.tell(Told(text=f"Service/{public} sends to the new group; the old one drains"))
+        self.clock.sleep(DRAIN_S)
+        self._remove(changes)
+        return ()
 
     def _fail(
-        self,
-        record: Inventory,
-        objects: tuple[Object, ...],
-        problems: tuple[str, ...],
-        *,
-        rollback: bool,
-    ) -> Outcome:
-        everything = self.cluster.list(
-            "v1", "Pod", namespace=self.target.namespace, labels={INSTANCE: self.target.name}
-        )
-        evidence = collect(self.cluster, everything, self.target.namespace)
+        self, record: Inventory, objects: tuple[Object, ...], problems: tuple[str, ...], *,
+        rollback: bool, found: Verification | None = None,
+    ) -> Outcome:  # fmt: skip
+        evidence = self._evidence(record)
         outcome = Outcome(
             result=Result.FAILED,
             revision=record.revision,
@@ -270,6 +241,7 @@ class Rollout:
             problems=problems,
             evidence=evidence,
             report=diagnose(evidence),
+            verification=found,
         )
         if not rollback:
             return outcome
@@ -277,34 +249,39 @@ class Rollout:
             self.tell(Told(text="first deployment failed: removing what it made"))
             remove(self.cluster, replace(record, owned=references(objects)), purge=False)
             return replace(outcome, rolled_back_to=0)
-        self.tell(Told(text=f"going back to revision {record.revision}"))
-        for each in record.good:
-            self.cluster.apply(each)
-        for change in _removals(replace(record, owned=references(objects)), record.good):
-            self.cluster.delete(change.ref)
-        self._settle()
-        self._record(replace(record, pending=False))
+        if not record.good:
+            self.tell(Told(text="the record was lost: there are no manifests to go back to"))
+            return outcome
+        self._go_back(record, objects)
         return replace(outcome, rolled_back_to=record.revision)
 
+    def _evidence(self, record: Inventory) -> dict[str, str]:
+        slots = {record.slot, *(each.value for each in Slot)}
+        pods = [
+            pod
+            for slot in sorted(slots)
+            for pod in self.cluster.list(
+                "v1",
+                "Pod",
+                namespace=self.target.namespace,
+                labels={INSTANCE: instance(self.target.name, Slot(slot))},
+            )
+        ]
+        return collect(self.cluster, pods, self.target.namespace)
 
-def _is_leaving(pod: Object) -> bool:
-    return "deletionTimestamp" in pod["metadata"]
+    def _go_back(self, record: Inventory, objects: tuple[Object, ...]) -> None:
+        """Apply the last good manifests and wait until they serve again."""
+        self.tell(Told(text=f"going back to revision {record.revision}"))
+        back = planned_changes(self.cluster, self.target, record.good)
+        pods = self._watcher(Slot(record.slot)).pods()
+        restarted = any(each.restarts for each in back)
+        self._apply(record.good, tuple(c for c in back if c.verb is not Verb.REMOVE), leave=None)
+        for change in _removals(replace(record, owned=references(objects)), record.good):
+            self.cluster.delete(change.ref)
+        outdated = tuple(str(each["metadata"].get("uid")) for each in pods) if restarted else ()
+        self._watcher(Slot(record.slot), outdated).settle()
+        self._record(replace(record, pending=False, next_slot=record.slot, outdated=()))
 
 
-def stale_pods(sets: tuple[Object, ...], pods: tuple[Object, ...]) -> frozenset[str]:
-    """Name the pods of an older template whose StatefulSet updates on deletion only."""
-    current = {
-        each["metadata"]["uid"]: each["status"]["updateRevision"]
-        for each in sets
-        if each["spec"].get("updateStrategy", {}).get("type") == "OnDelete"
-        and each.get("status", {}).get("updateRevision")
-        and each["status"].get("observedGeneration") == each["metadata"].get("generation")
-    }
-    stale = set()
-    for pod in pods:
-        revision = pod["metadata"].get("labels", {}).get("controller-revision-hash")
-        for owner in pod["metadata"].get("ownerReferences", []):
-            wanted = current.get(owner["uid"])
-            if wanted is not None and revision != wanted:
-                stale.add(pod["metadata"]["name"])
-    return frozenset(stale)
+def _is_service(obj: Object, name: str | None) -> bool:
+    return bool(obj["kind"] == "Service" and obj["metadata"]["name"] == name)

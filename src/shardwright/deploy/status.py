@@ -11,12 +11,16 @@ from shardwright.model.cluster import Cluster
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointStatus:
-    """One endpoint. revision 0: never became ready; pending: a deployment did not end."""
+    """One endpoint. revision 0: never became ready; pending: a deployment did not end.
+
+    verified: what was found after the last start, as JSON; empty if nothing was.
+    """
 
     name: str
     namespace: str
     revision: int
     pending: bool
+    verified: str
     pods: tuple[PodProgress, ...]
 
     @property
@@ -32,8 +36,16 @@ class EndpointStatus:
 
 def endpoint_status(cluster: Cluster, inventory: Inventory) -> EndpointStatus:
     """Look at one endpoint: one list of its pods."""
-    labels = {INSTANCE: inventory.name, COMPONENT: "serving"}
-    pods = cluster.list("v1", "Pod", namespace=inventory.namespace, labels=labels)
+    pods = [
+        pod
+        for instance in inventory.instances
+        for pod in cluster.list(
+            "v1",
+            "Pod",
+            namespace=inventory.namespace,
+            labels={INSTANCE: instance, COMPONENT: "serving"},
+        )
+    ]
     return _status(inventory, tuple(pod_progress(each) for each in pods))
 
 
@@ -52,7 +64,7 @@ def all_endpoints(cluster: Cluster, namespace: str | None = None) -> tuple[Endpo
         pods.setdefault(key, []).append(pod_progress(each))
     found = [from_object(each) for each in records]
     return tuple(
-        _status(each, tuple(pods.get((each.namespace, each.name), ())))
+        _status(each, tuple(p for i in each.instances for p in pods.get((each.namespace, i), ())))
         for each in sorted(found, key=lambda each: (each.namespace, each.name))
     )
 
@@ -63,5 +75,6 @@ def _status(inventory: Inventory, pods: tuple[PodProgress, ...]) -> EndpointStat
         namespace=inventory.namespace,
         revision=inventory.revision,
         pending=inventory.pending,
+        verified=inventory.verified,
         pods=tuple(sorted(pods, key=lambda each: each.name)),
     )

@@ -1,35 +1,190 @@
-"""The first thing a user would do: one completion through the Service, once all pods are ready."""
+"""What a ready endpoint must show: it answers, and it is what was planned.
+
+A completion and a stream; each rank and its layers; memory and KV tokens in the engine's log;
+the way NCCL sends; the most of /dev/shm in use. Called by deploy and by rehearsals on a cluster.
+"""
 
 from __future__ import annotations
 
-from shardwright.model.cluster import Cluster, ObjectRef
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from shardwright.deploy.members import Seated, seated, seats_of
+from shardwright.deploy.usage import Shared, shared_memory
+from shardwright.engines import find_engine
+from shardwright.engines.rehearsal import Rehearsal
+from shardwright.model.cluster import Cluster, Object, ObjectRef, reference
 from shardwright.model.errors import ShardwrightError
 from shardwright.model.launch import LaunchPlan
+from shardwright.model.plan import Plan
+from shardwright.model.running import Clock, Line
 from shardwright.render.names import object_name
+from shardwright.verify.client import Client
+from shardwright.verify.first_use import FirstUse
+from shardwright.verify.identity import RankMatch, match_ranks, ranks_seen
+from shardwright.verify.proof import Check
+from shardwright.verify.quantities import Quantity, quantities
+from shardwright.verify.ranklog import RankLog
+from shardwright.verify.transport import Transport, transport_problems, transports
+
+LOG_LINES = 20_000
+"""Last lines taken of each member's log. NCCL writes some hundreds a rank, an engine a start."""
 
 
-def first_completion(cluster: Cluster, plan: LaunchPlan) -> str:
-    """Ask for eight tokens through the API server's proxy and say what came back.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What was found. problems: where it is not what was planned, one sentence each."""
 
-    An endpoint with an API key is not called: the proxy keeps the Authorization header to itself.
+    checks: tuple[Check, ...] = ()
+    ranks: tuple[RankMatch, ...] = ()
+    quantities: tuple[Quantity, ...] = ()
+    links: tuple[Transport, ...] = ()
+    shared: tuple[Shared, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    @property
+    def serves(self) -> bool:
+        """Tell whether everything that was asked of it was answered."""
+        return all(each.passed for each in self.checks)
+
+    def as_text(self) -> str:
+        """Write it as JSON, for the record in the cluster: what was measured, not what was asked.
+
+        >>> Verification().as_text()
+        '{"links": {}, "problems": [], "quantities": {}, "sharedMemory": {}}'
+        """
+        return json.dumps(
+            {
+                "quantities": {
+                    each.name: {
+                        "unit": each.unit,
+                        "planned": each.planned,
+                        "seen": each.seen,
+                        "differencePercent": each.difference_percent,
+                    }
+                    for each in self.quantities
+                },
+                "links": {each.host: dict(each.links) for each in self.links},
+                "sharedMemory": {each.pod: each.used_bytes for each in self.shared},
+                "problems": list(self.problems),
+            },
+            sort_keys=True,
+        )
+
+
+class Verifier:
+    """Looks at one endpoint. layout: its plan, for memory; None where another model runs.
+
+    wants_rdma: members are planned to be connected by RDMA.
     """
-    endpoint = plan.endpoints[0]
-    if endpoint.api_key is not None:
-        return "not called: the endpoint wants an API key, which the API server's proxy cannot pass"
-    service = ObjectRef(
-        api_version="v1",
-        kind="Service",
-        name=object_name("Service", plan.name),
-        namespace=plan.namespace,
-    )
-    body = {"model": plan.served_name, "prompt": "1 2 3", "max_tokens": 8, "temperature": 0}
-    answer = cluster.call(service, endpoint.port, "/v1/completions", body)
-    try:
-        tokens = int(answer["usage"]["completion_tokens"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ShardwrightError(
-            code="endpoint-answer-unreadable",
-            what=f"/v1/completions answered without usage: {str(answer)[:200]}",
-            remedy="look at the leader's log",
-        ) from error
-    return f"answered: {tokens} tokens from {plan.served_name} through Service/{service.name}"
+
+    def __init__(
+        self, cluster: Cluster, clock: Clock, plan: LaunchPlan, layout: Plan | None = None,
+        *, wants_rdma: bool = False, tell: Callable[[Check], None] = lambda _: None,
+    ) -> None:  # fmt: skip
+        self.cluster = cluster
+        self.clock = clock
+        self.plan = plan
+        self.layout = layout
+        self.wants_rdma = wants_rdma
+        self.tell = tell
+
+    def through_pods(self, pods: tuple[Object, ...]) -> tuple[Check, ...]:
+        """Ask each leader itself, before the Service sends anybody there."""
+        out: list[Check] = []
+        for each in seated(pods):
+            if each.member == 0:
+                base = self.cluster.proxy_base(reference(each.pod), self._port_number())
+                out += self._ask(base)
+        return tuple(out)
+
+    def through_service(self) -> tuple[Check, ...]:
+        """Ask the endpoint as its clients do, through the API server."""
+        return tuple(self._ask(self.cluster.proxy_base(self.service(), self._port_name())))
+
+    def service(self) -> ObjectRef:
+        """Name the Service that clients use."""
+        return ObjectRef(
+            api_version="v1",
+            kind="Service",
+            name=object_name("Service", self.plan.name),
+            namespace=self.plan.namespace,
+        )
+
+    def whole(self, pods: tuple[Object, ...]) -> Verification:
+        """Look at everything, through the Service and in the pods."""
+        checks = self.through_service()
+        logs = {each.name: self._log(each.pod) for each in seated(pods)}
+        ranks = self.identify(pods, logs)
+        found = tuple(transports(line for log in logs.values() for line in log.splitlines()))
+        slow = transport_problems(
+            found, wants_rdma=self.wants_rdma, num_members=len(self.plan.group.members)
+        )
+        mismatches = [difference for match in ranks for difference in match.differences]
+        failed = [f"{each.name}: {each.detail}" for each in checks if not each.passed]
+        return Verification(
+            checks=checks,
+            ranks=ranks,
+            quantities=self._quantities(seated(pods), logs),
+            links=found,
+            shared=shared_memory(self.cluster, self.plan, pods),
+            problems=(*failed, *mismatches, *slow),
+        )
+
+    def identify(self, pods: tuple[Object, ...], logs: dict[str, str]) -> tuple[RankMatch, ...]:
+        """Hold each rank of the first group against the plan; nothing where no log tells."""
+        rules = self._rules()
+        if rules is None:
+            return ()
+        members = [each for each in seated(pods) if each.group == 0]
+        lines = [
+            Line(member=each.member, process=self.plan.engine, text=line)
+            for each in members
+            for line in logs.get(each.name, "").splitlines()
+        ]
+        seen = ranks_seen(lines, rules, seats_of(pods))
+        return match_ranks(self.plan, seen) if seen else ()
+
+    def logs(self, pods: tuple[Object, ...]) -> dict[str, str]:
+        """Fetch the engine's log of every pod, by pod name."""
+        return {each["metadata"]["name"]: self._log(each) for each in pods}
+
+    def _ask(self, base: str) -> Iterator[Check]:
+        endpoint = self.plan.endpoints[0]
+        client = Client(http=self.cluster.http(), base=base, model=self.plan.served_name)
+        use = FirstUse(client=client, clock=self.clock, health_path=endpoint.health_path)
+        # the API server keeps the Authorization header to itself, so a key cannot be shown
+        for check in use.checks(without_key=endpoint.api_key is not None):
+            self.tell(check)
+            yield check
+
+    def _rules(self) -> Rehearsal | None:
+        return find_engine(self.plan.engine).rehearsal
+
+    def _port_name(self) -> str:
+        return self.plan.endpoints[0].port
+
+    def _port_number(self) -> str:
+        wanted = self._port_name()
+        processes = self.plan.group.members[0].processes
+        ports = [port.number for each in processes for port in each.ports if port.name == wanted]
+        return str(ports[0])
+
+    def _log(self, pod: Object) -> str:
+        try:
+            return self.cluster.logs(reference(pod), self.plan.engine, tail_lines=LOG_LINES)
+        except ShardwrightError:  # what a role may not read is not held against the endpoint
+            return ""
+
+    def _quantities(
+        self, members: tuple[Seated, ...], logs: dict[str, str]
+    ) -> tuple[Quantity, ...]:
+        reading = find_engine(self.plan.engine).reading
+        if reading is None or self.layout is None:
+            return ()
+        log = RankLog(reading, (member.ranks for member in self.plan.group.members))
+        for each in members:
+            if each.group == 0 and each.member < len(self.plan.group.members):
+                log.read(each.member, logs.get(each.name, ""))
+        return quantities(self.plan, self.layout, log)

@@ -7,7 +7,7 @@ are in drive/kube_credentials.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -15,7 +15,7 @@ import httpx2 as httpx
 
 from shardwright.drive.kube_credentials import credentials
 from shardwright.drive.kube_errors import connection_error, status_error
-from shardwright.drive.kube_http import ServiceHttp
+from shardwright.drive.kube_http import ProxiedHttp
 from shardwright.drive.kubeconfig import Access, find_access
 from shardwright.model.cluster import FIELD_MANAGER, Object, ObjectRef
 from shardwright.model.errors import ExitCode, ShardwrightError
@@ -71,13 +71,14 @@ class KubeCluster:
         """Tell whether the server knows a kind."""
         return kind in self._kinds(api_version)
 
-    def may(self, verb: str, ref: ObjectRef) -> bool:
+    def may(self, verb: str, ref: ObjectRef, subresource: str = "") -> bool:
         """Ask the server whether we are allowed to."""
         group = ref.api_version.rpartition("/")[0]
         attributes = {
             "verb": verb,
             "group": group,
             "resource": self._plural(ref.api_version, ref.kind)[0],
+            "subresource": subresource,
             "namespace": ref.namespace,
         }
         answer = self._json(
@@ -147,12 +148,15 @@ class KubeCluster:
         return True
 
     def logs(
-        self, pod: ObjectRef, container: str, *, previous: bool = False, tail_lines: int = 400
-    ) -> str:
+        self, pod: ObjectRef, container: str, *, previous: bool = False, tail_lines: int = 400,
+        since_s: float | None = None,
+    ) -> str:  # fmt: skip
         """Return the end of a container's log; a container that never ran has none."""
         params = {"container": container, "tailLines": str(tail_lines)}
         if previous:
             params["previous"] = "true"
+        if since_s is not None:
+            params["sinceSeconds"] = str(max(1, round(since_s)))
         response = self._send("GET", f"{self._path(pod)}/log", params=params)
         absent = (httpx.codes.NOT_FOUND, httpx.codes.BAD_REQUEST)
         if response.status_code in absent:
@@ -161,18 +165,31 @@ class KubeCluster:
             raise status_error(response.status_code, response.text)
         return response.content.decode("utf-8", errors="replace")
 
-    def call(self, service: ObjectRef, port: str, path: str, body: Object) -> Object:
-        """POST to a Service through the API server: no route from here to the pods is needed."""
-        where = f"{self.proxy_base(service, port)}/{path.lstrip('/')}"
-        return self._json("POST", where, body=body)
+    def follow(self, pod: ObjectRef, container: str, *, tail_lines: int = 400) -> Iterator[str]:
+        """Yield the end of a container's log, then its lines as they come."""
+        params = {"container": container, "tailLines": str(tail_lines), "follow": "true"}
+        path = f"{self._path(pod)}/log"
+        try:
+            # a rank may be silent for minutes, so only connecting is timed
+            limits = httpx.Timeout(None, connect=CONNECT_S)
+            with self._client.stream("GET", path, params=params, timeout=limits) as response:
+                if response.is_error:
+                    raise status_error(response.status_code, response.read().decode())
+                yield from response.iter_lines()
+        except (httpx.TransportError, OSError) as error:
+            raise connection_error(self._server, error) from error
 
-    def proxy_base(self, service: ObjectRef, port: str) -> str:
-        """Return the path below which the API server passes requests on to a Service."""
-        return f"{self._path(service)}:{port}/proxy"
+    def proxy_base(self, ref: ObjectRef, port: str) -> str:
+        """Return the path below which the API server passes requests on to a Service or pod."""
+        return f"{self._path(ref)}:{port}/proxy"
 
-    def service_http(self) -> ServiceHttp:
-        """Return a client for paths below `proxy_base`."""
-        return ServiceHttp(self._client)
+    def http(self) -> ProxiedHttp:
+        """Return a client for paths below `proxy_base`: no route from here to pods is needed."""
+        return ProxiedHttp(self._client)
+
+    def node_stats(self, node: str) -> Object:
+        """Return what a kubelet says its pods use; needs the right to nodes/proxy."""
+        return self._json("GET", f"/api/v1/nodes/{node}/proxy/stats/summary")
 
     def _kinds(self, api_version: str) -> dict[str, tuple[str, bool]]:
         if api_version not in self._resources:

@@ -1,4 +1,4 @@
-"""HTTP to a Service through the API server, behind the Http port: no route to the pods is needed.
+"""HTTP to a Service or a pod through the API server, behind the Http port: it needs no route there.
 
 The API server keeps the Authorization header to itself, so a key cannot be passed on.
 """
@@ -14,8 +14,8 @@ import httpx2 as httpx
 from shardwright.model.running import Reply, Unreachable
 
 
-class ServiceHttp:
-    """Sends to paths below a Service's proxy. URLs are those of `KubeCluster.proxy_base`."""
+class ProxiedHttp:
+    """Sends to paths below a proxy of the API server: those of `KubeCluster.proxy_base`."""
 
     def __init__(self, client: httpx.Client) -> None:
         self._client = client

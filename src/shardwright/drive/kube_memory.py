@@ -6,11 +6,12 @@ For tests of everything above the port, ours and our users'. Pods and logs are p
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from shardwright.model.cluster import Object, ObjectRef, reference
 from shardwright.model.errors import ShardwrightError
+from shardwright.model.running import Http
 
 CLUSTER_KINDS = frozenset({"Node", "Namespace", "StorageClass", "PersistentVolume"})
 
@@ -22,8 +23,10 @@ class MemoryCluster:
         self.objects: dict[ObjectRef, Object] = {}
         self.unserved = unserved
         self.forbidden: set[tuple[str, str]] = set()
+        self.refuses: dict[str, ShardwrightError] = {}
         self.container_logs: dict[tuple[str, str], str] = {}
-        self.answers: list[Object] = []
+        self.client: Http | None = None
+        self.stats: dict[str, Object] = {}
         self.on_apply: Callable[[Object], None] = lambda _: None
         self._version = 0
         for obj in objects:
@@ -46,9 +49,10 @@ class MemoryCluster:
         del api_version
         return kind not in self.unserved
 
-    def may(self, verb: str, ref: ObjectRef) -> bool:
+    def may(self, verb: str, ref: ObjectRef, subresource: str = "") -> bool:
         """Everything is allowed but what was forbidden."""
-        return (verb, ref.kind) not in self.forbidden
+        kind = f"{ref.kind}/{subresource}" if subresource else ref.kind
+        return (verb, kind) not in self.forbidden
 
     def get(self, ref: ObjectRef) -> Object | None:
         """Return a copy of an object."""
@@ -81,6 +85,8 @@ class MemoryCluster:
                 what=f"{ref.kind} is not served",
                 remedy="take it out of `unserved`",
             )
+        if ref.kind in self.refuses:
+            raise self.refuses[ref.kind]
         before = self.objects.get(ref)
         merged = _merged(before or {}, obj)
         if dry_run:
@@ -95,17 +101,34 @@ class MemoryCluster:
         return self.objects.pop(self._key(ref), None) is not None
 
     def logs(
-        self, pod: ObjectRef, container: str, *, previous: bool = False, tail_lines: int = 400
-    ) -> str:
+        self, pod: ObjectRef, container: str, *, previous: bool = False, tail_lines: int = 400,
+        since_s: float | None = None,
+    ) -> str:  # fmt: skip
         """Return what the test put in."""
-        del previous
-        lines = self.container_logs.get((pod.name, container), "").splitlines()
-        return "\n".join(lines[-tail_lines:])
+        del since_s
+        key = (pod.name, f"{container}:previous" if previous else container)
+        lines = self.container_logs.get(key, "").splitlines(keepends=True)
+        return "".join(lines[-tail_lines:])
 
-    def call(self, service: ObjectRef, port: str, path: str, body: Object) -> Object:
-        """Return the next answer that the test put in."""
-        del service, port, path, body
-        return self.answers.pop(0)
+    def follow(self, pod: ObjectRef, container: str, *, tail_lines: int = 400) -> Iterator[str]:
+        """Yield what the test put in."""
+        yield from self.logs(pod, container, tail_lines=tail_lines).splitlines()
+
+    def proxy_base(self, ref: ObjectRef, port: str) -> str:
+        """Return an address that says what was asked for."""
+        return f"{ref.kind}/{ref.namespace}/{ref.name}:{port}"
+
+    def http(self) -> Http:
+        """Return the client that the test put in."""
+        if self.client is None:
+            raise AssertionError("no client was put in")
+        return self.client
+
+    def node_stats(self, node: str) -> Object:
+        """Return what the test put in."""
+        if node not in self.stats:
+            raise ShardwrightError(code="cluster-forbidden", what="nodes/proxy", remedy="ask")
+        return copy.deepcopy(self.stats[node])
 
     def _key(self, ref: ObjectRef) -> ObjectRef:
         if ref.kind in CLUSTER_KINDS:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from shardwright.engines.reading import Reading
 from shardwright.engines.rehearsal import Rehearsal
 from shardwright.model.launch import Budgets, ConfigFiles, Rendezvous, Role, Task
 from shardwright.model.layout import Layout
@@ -55,6 +56,7 @@ class Engine:
     processes: what one member runs; a Ray worker runs nothing of its own.
     shm_bytes: what the ranks of one member need of /dev/shm, by local ranks.
     rehearsal: how it runs on a CPU; None: it cannot.
+    reading: what its log says of its ranks; None: only its phases are known.
     refuse_request: (request, version) -> what the engine cannot do of what is asked.
     tasks: what must be done between the download and serving, such as building engines.
     configs: files its tasks and members read; settings_path: where members see the first of them.
@@ -76,6 +78,7 @@ class Engine:
     log_patterns: Mapping[str, str]
     quantizations: Mapping[str, float] = field(default_factory=dict)
     rehearsal: Rehearsal | None = None
+    reading: Reading | None = None
     refuse_request: Callable[[Request, str], tuple[Refusal, ...]] = lambda _request, _version: ()
     tasks: Callable[[Serve], tuple[Task, ...]] = lambda _serve: ()
     configs: Callable[[Serve], tuple[ConfigFiles, ...]] = lambda _serve: ()

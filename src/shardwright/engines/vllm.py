@@ -14,6 +14,7 @@ from shardwright.engines.environment import (
     with_users,
 )
 from shardwright.engines.versions import is_at_least
+from shardwright.engines.vllm_reading import VLLM_READING
 from shardwright.engines.vllm_rehearsal import VLLM_REHEARSAL
 from shardwright.model.launch import Ray, Rendezvous, Role, TorchStore
 from shardwright.model.process import EnvVar, Phase, Port, Probes, Process
@@ -228,4 +229,5 @@ VLLM = Engine(
     log_patterns=LOG_PATTERNS,
     quantizations=QUANTIZATIONS,
     rehearsal=VLLM_REHEARSAL,
+    reading=VLLM_READING,
 )

@@ -6,9 +6,11 @@ types. The real adapter and an in-memory one live in `shardwright.drive`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from shardwright.model.running import Http
 
 Object = dict[str, Any]
 
@@ -60,7 +62,7 @@ class Cluster(Protocol):
         """Tell whether the server knows a kind."""
         ...
 
-    def may(self, verb: str, ref: ObjectRef) -> bool:
+    def may(self, verb: str, ref: ObjectRef, subresource: str = "") -> bool:
         """Tell whether we are allowed to; the name of ref does not matter."""
         ...
 
@@ -88,11 +90,27 @@ class Cluster(Protocol):
         ...
 
     def logs(
-        self, pod: ObjectRef, container: str, *, previous: bool = False, tail_lines: int = 400
-    ) -> str:
-        """Return the end of a container's log; empty if there is none yet."""
+        self, pod: ObjectRef, container: str, *, previous: bool = False, tail_lines: int = 400,
+        since_s: float | None = None,
+    ) -> str:  # fmt: skip
+        """Return the end of a container's log; empty if there is none yet.
+
+        since_s: only what was written in the last so many seconds.
+        """
         ...
 
-    def call(self, service: ObjectRef, port: str, path: str, body: Object) -> Object:
-        """POST JSON to a port of a Service through the API server and return the answer."""
+    def follow(self, pod: ObjectRef, container: str, *, tail_lines: int = 400) -> Iterator[str]:
+        """Yield the end of a container's log, then its lines as they come, until it ends."""
+        ...
+
+    def proxy_base(self, ref: ObjectRef, port: str) -> str:
+        """Return the address of a port of a Service or a pod, through the API server, for http."""
+        ...
+
+    def http(self) -> Http:
+        """Return a client for addresses of `proxy_base`; it passes no key on."""
+        ...
+
+    def node_stats(self, node: str) -> Object:
+        """Return what a kubelet says its pods use (stats/summary)."""
         ...

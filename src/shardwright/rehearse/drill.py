@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 from shardwright.model.finding import Finding, Severity
 from shardwright.model.running import Unreachable
-from shardwright.rehearse.client import BadAnswer, Client
 from shardwright.rehearse.events import Event, Note
 from shardwright.rehearse.watch import Watch
+from shardwright.verify.client import BadAnswer, Client
 from shardwright.verify.identity import RankSeen
 
 NOTICE_WITHIN_S = 90.0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shardwright.verify.proof import Check
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
@@ -48,16 +50,6 @@ class Waiting:
 
     at_s: float
     what: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One thing tried on the running endpoint, and how it went."""
-
-    name: str
-    passed: bool
-    detail: str
-    took_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,15 +7,12 @@ program of the job that brings the weights. It runs in a namespace of its own, s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from shardwright.engines.rehearsal import Rehearsal
-from shardwright.model.cluster import Object
 from shardwright.model.launch import LaunchPlan, Ray, Task, TaskKind
 from shardwright.model.process import EnvVar
-from shardwright.model.running import Line, Seat
 from shardwright.model.text import text
 from shardwright.model.units import GIB
 from shardwright.rehearse.shrink import SmallModel
@@ -30,7 +27,6 @@ SMALL_CONFIG = "SHARDWRIGHT_SMALL_CONFIG"
 CPU_MILLIS = 250
 MEMORY_BYTES = 7 * GIB  # a rank of the small model: 0.8 GiB; its API server: 1.2 GiB; shm: 1 GiB
 SHM_BYTES = 1 * GIB
-ROLE_LABELS = ("apps.kubernetes.io/pod-index", "leaderworkerset.sigs.k8s.io/worker-index")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,25 +120,4 @@ def _small_weights(task: Task, small: SmallModel, image: str, weights: str) -> T
             EnvVar(name="PYTHONPATH", value=text(str(IMAGE_HOME))),
             EnvVar(name=SMALL_CONFIG, value=text(config)),
         ),
-    )
-
-
-def seats_of(pods: Iterable[Object]) -> tuple[Seat, ...]:
-    """Say where each member of the first group sits, from the labels that controllers give pods."""
-    seats = []
-    for pod in pods:
-        labels = pod["metadata"].get("labels", {})
-        index = next((labels[name] for name in reversed(ROLE_LABELS) if name in labels), None)
-        address = pod.get("status", {}).get("podIP")
-        if index is not None and address:
-            seats.append(Seat(member=int(index), address=address))
-    return tuple(sorted(seats, key=lambda seat: seat.member))
-
-
-def lines_of(logs: Mapping[int, str]) -> tuple[Line, ...]:
-    """Cut each member's log into lines."""
-    return tuple(
-        Line(member=member, process="pod", text=line)
-        for member, log in sorted(logs.items())
-        for line in log.splitlines()
     )

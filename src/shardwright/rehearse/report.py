@@ -8,10 +8,11 @@ from shardwright.model.finding import Finding
 from shardwright.model.launch import LaunchPlan
 from shardwright.model.running import Leftovers
 from shardwright.rehearse.drill import Drill
-from shardwright.rehearse.events import Check, PhaseDone
+from shardwright.rehearse.events import PhaseDone
 from shardwright.rehearse.substitution import Change
 from shardwright.verify.agreement import Agreement
 from shardwright.verify.identity import RankMatch
+from shardwright.verify.proof import Check
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,10 +15,8 @@ from shardwright.model.errors import ShardwrightError
 from shardwright.model.finding import Finding, Severity
 from shardwright.model.launch import LaunchPlan
 from shardwright.model.running import Clock, Http, Leftovers, Line, Supervisor, Unreachable
-from shardwright.rehearse.client import BadAnswer, Client
 from shardwright.rehearse.drill import Drill, findings_of, kill_rank, victim_of
-from shardwright.rehearse.events import Check, Event, Note, PhaseDone, Ready, Stage
-from shardwright.rehearse.proof import Prover, choose_all, score_all, tried
+from shardwright.rehearse.events import Event, Note, PhaseDone, Ready, Stage
 from shardwright.rehearse.reference import single_process
 from shardwright.rehearse.report import (
     MemberUsage,
@@ -32,7 +30,9 @@ from shardwright.rehearse.start import Starter, died
 from shardwright.rehearse.substitution import Change
 from shardwright.rehearse.watch import Watch
 from shardwright.verify.agreement import Agreement, Chosen, compare
+from shardwright.verify.client import BadAnswer, Client
 from shardwright.verify.identity import RankMatch, match_ranks, ranks_seen
+from shardwright.verify.proof import Check, Prover, choose_all, score_all, tried
 
 GRACE_S = 4.0
 """Programs get this long to end by themselves; the engine leaves files behind either way."""

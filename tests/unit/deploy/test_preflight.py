@@ -135,7 +135,7 @@ def test_a_quota_that_is_too_small(plan: LaunchPlan) -> None:
     status = {"hard": {f"requests.{GPU}": "20"}, "used": {f"requests.{GPU}": "8"}}
     quota = an_object("ResourceQuota", "team", spec={}, status=status)
     (finding,) = preflight(a_cluster(plan, more=(quota,)), plan, kubernetes_objects(plan))
-    assert finding.what == "quota team leaves 12 GPUs; 16 are needed"
+    assert finding.what == "quota team leaves 12 GPUs; 16 GPUs are needed"
 
 
 TAINT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}

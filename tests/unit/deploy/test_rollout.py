@@ -10,19 +10,16 @@ import pytest
 
 from shardwright.deploy.changes import Verb
 from shardwright.deploy.inventory import Inventory, inventory_ref, to_object
+from shardwright.deploy.outcome import Outcome, Result
 from shardwright.deploy.removal import find_inventory, remove
 from shardwright.deploy.rollout import (
-    Event,
-    Moved,
-    Outcome,
-    Result,
     Rollout,
-    Target,
     planned_changes,
     read_inventory,
-    stale_pods,
 )
 from shardwright.deploy.status import all_endpoints
+from shardwright.deploy.target import Event, Moved, Target
+from shardwright.deploy.watching import stale_pods
 from shardwright.drive.kube_memory import MemoryCluster
 from shardwright.model.cluster import Object, ObjectRef, reference
 from shardwright.model.launch import Budgets
@@ -241,7 +238,7 @@ def test_a_job_that_gave_up_ends_the_wait(cluster: MemoryCluster) -> None:
     job = an_object("batch/v1", "Job", "llama-download", {})
     failed = {"type": "Failed", "status": "True", "message": "BackoffLimitExceeded"}
     cluster.put(job | {"status": {"conditions": [failed]}})
-    outcome = deploy(cluster, Kubelet(cluster, CREATING), manifests())
+    outcome = deploy(cluster, Kubelet(cluster, CREATING), (*manifests(), job))
     assert outcome.problems == ("job llama-download failed: BackoffLimitExceeded",)
     assert outcome.seconds == 0
 
@@ -275,7 +272,7 @@ def test_pods_of_an_older_template_are_replaced_when_that_is_ours_to_do() -> Non
         meta = {"name": "llama", "uid": "u1", "generation": 2}
         status = {"updateRevision": "llama-new", "observedGeneration": observed}
         spec = {"updateStrategy": {"type": strategy}}
-        return {"metadata": meta, "spec": spec, "status": status}
+        return {"kind": "StatefulSet", "metadata": meta, "spec": spec, "status": status}
 
     old = pod(0, READY)
     old["metadata"] |= {

@@ -14,7 +14,7 @@ from shardwright.engines.vllm_rehearsal import VLLM_REHEARSAL
 from shardwright.facts import models
 from shardwright.model.launch import LaunchPlan
 from shardwright.model.layout import Layout
-from shardwright.rehearse.on_cluster import ClusterScene, cluster_scene, lines_of, seats_of
+from shardwright.rehearse.on_cluster import ClusterScene, cluster_scene
 from shardwright.rehearse.shrink import shrink
 from shardwright.rehearse.substitution import Substitution
 from shardwright.render.objects import kubernetes_objects
@@ -112,26 +112,6 @@ def test_ray_is_told_of_as_many_gpus_as_there_are_ranks() -> None:
     """With 8 GPUs on each of two Ray nodes, all four ranks were seen on one of them."""
     kept = scene_of(case("vllm-ray-statefulset"), "x").with_planned_gpus()
     assert [member.gpus for member in kept.plan.group.members] == [2, 2]
-
-
-def test_members_are_known_by_the_labels_of_their_controllers() -> None:
-    def pod(label: str, index: str, address: str) -> dict[str, object]:
-        return {"metadata": {"labels": {label: index}}, "status": {"podIP": address}}
-
-    by_set = [pod("apps.kubernetes.io/pod-index", str(i), f"10.0.0.{i}") for i in (1, 0)]
-    assert [(s.member, s.address) for s in seats_of(by_set)] == [(0, "10.0.0.0"), (1, "10.0.0.1")]
-    # LWS makes its workers by a StatefulSet, whose pod index is not the member's for the leader
-    worker = pod("leaderworkerset.sigs.k8s.io/worker-index", "1", "10.0.0.9")
-    worker["metadata"]["labels"]["apps.kubernetes.io/pod-index"] = "0"  # type: ignore[index]
-    assert [s.member for s in seats_of([worker])] == [1]
-
-
-def test_logs_become_lines_of_their_member() -> None:
-    assert [(line.member, line.text) for line in lines_of({1: "c", 0: "a\nb"})] == [
-        (0, "a"),
-        (0, "b"),
-        (1, "c"),
-    ]
 
 
 def test_without_a_download_nothing_is_delivered() -> None:

@@ -7,9 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from shardwright.model.running import Clock, Unreachable
-from shardwright.rehearse.client import BadAnswer, Client
-from shardwright.rehearse.events import Check
 from shardwright.verify.agreement import Chosen, Scored
+from shardwright.verify.client import BadAnswer, Client
 
 NUM_TOKENS = 12
 NUM_CONCURRENT = 6
@@ -27,6 +26,16 @@ def prompts(vocab_size: int, count: int, length: int = 16) -> tuple[tuple[int, .
         tuple(11 + (217 * i + 327 * number) % (vocab_size - 64) for i in range(length))
         for number in range(count)
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing tried on the running endpoint, and how it went."""
+
+    name: str
+    passed: bool
+    detail: str
+    took_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What a rehearsal asks of an OpenAI-compatible endpoint, and how the answers are read.
+"""What we ask of an OpenAI-compatible endpoint, and how its answers are read.
 
 Prompts are token ids, so no tokenizer stands between the weights and the comparison.
 """
@@ -44,13 +44,15 @@ class Client:
 
     def stream_chat(self, words: str, max_tokens: int) -> Iterator[Any]:
         """Chunks of a streamed chat completion, as they come; ends at the end marker."""
-        body = self._chat(words, max_tokens) | {"stream": True}
-        url = f"{self.base}/v1/chat/completions"
-        for data in self.http.stream(url, body=body, key=self.key, timeout_s=_TIMEOUT_S):
-            if data == "[DONE]":
-                return
-            yield json.loads(data)
-        raise Unreachable("the stream ended before its end marker")
+        return self._stream("/v1/chat/completions", self._chat(words, max_tokens))
+
+    def complete(self, words: str, max_tokens: int) -> Any:
+        """JSON of a completion; every model has these, chat needs a template."""
+        return self._ask("/v1/completions", self._words(words, max_tokens))
+
+    def stream_completion(self, words: str, max_tokens: int) -> Iterator[Any]:
+        """Chunks of a streamed completion, as they come; ends at the end marker."""
+        return self._stream("/v1/completions", self._words(words, max_tokens))
 
     def choose(
         self, prompt: tuple[int, ...], max_tokens: int, timeout_s: float = _TIMEOUT_S
@@ -95,6 +97,27 @@ class Client:
             "temperature": 0,
             "ignore_eos": True,
         }
+
+    def _words(self, words: str, max_tokens: int) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "prompt": words,
+            "max_tokens": max_tokens,
+            "temperature": 0,
+            "ignore_eos": True,
+        }
+
+    def _stream(self, path: str, body: dict[str, Any]) -> Iterator[Any]:
+        url = f"{self.base}{path}"
+        streamed = body | {"stream": True}
+        for data in self.http.stream(url, body=streamed, key=self.key, timeout_s=_TIMEOUT_S):
+            if data == "[DONE]":
+                return
+            try:
+                yield json.loads(data)
+            except ValueError as error:
+                raise BadAnswer(f"a chunk that is not JSON: {data[:100]}") from error
+        raise Unreachable("the stream ended before its end marker")
 
     def _completion(self, prompt: tuple[int, ...], max_tokens: int) -> dict[str, Any]:
         return {

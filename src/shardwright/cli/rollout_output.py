@@ -1,0 +1,182 @@
+"""A deployment as it is told: events on stderr while it runs, the outcome on stdout at its end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any, TextIO
+
+from shardwright.cli.cluster import change_json, change_line
+from shardwright.deploy.target import Done, Event, Milestone, Moved, Told, Waiting
+from shardwright.verify.proof import Check
+
+if TYPE_CHECKING:
+    from shardwright.deploy.changes import ObjectChange
+    from shardwright.deploy.outcome import Outcome
+    from shardwright.deploy.strategy import Strategy
+    from shardwright.deploy.verification import Verification
+    from shardwright.model.finding import Finding
+
+SAY_EVERY_S = 30.0
+"""How often a line about waiting is worth keeping in a log; a terminal shows every one."""
+_CLEAR = "\r\x1b[K"
+_NARROW = 79
+
+
+class Teller:
+    """Writes events to stderr, so that stdout stays the result."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._live = self._stream.isatty()
+        self._waited = time.monotonic()
+
+    def __call__(self, event: Event) -> None:
+        """Write one event."""
+        if isinstance(event, Waiting):
+            self._wait(event)
+        else:
+            self._line(event_line(event))
+
+    def check(self, check: Check) -> None:
+        """Write one answer of the endpoint."""
+        self._line(f"          {'ok' if check.passed else 'FAILED':6} {check.name}: {check.detail}")
+
+    def _line(self, text: str) -> None:
+        self._waited = time.monotonic()
+        self._stream.write(f"{_CLEAR if self._live else ''}{text}\n")
+        self._stream.flush()
+
+    def _wait(self, event: Waiting) -> None:
+        text = event_line(event)
+        if self._live:
+            self._stream.write(f"{_CLEAR}{text[:_NARROW]}")
+            self._stream.flush()
+        elif time.monotonic() - self._waited >= SAY_EVERY_S:
+            self._line(text)
+
+
+def event_line(event: Event) -> str:
+    """Write an event on one line.
+
+    >>> from shardwright.verify.ranklog import Step
+    >>> event_line(Milestone(pod="llama-0", ranks=(0, 1, 3), step=Step.WEIGHTS, detail="9 GiB",
+    ...                      after_s=61.2, took_s=30, budget_s=120))
+    '    61 s  llama-0 ranks 0-1,3: weights 9 GiB (30 s of 120 s)'
+    """
+    match event:
+        case Moved(pod=pod):
+            budget = f" (up to {event.budget_s:.0f} s)" if event.budget_s else ""
+            detail = f": {pod.detail}" if pod.detail else ""
+            where = f" on {pod.node}" if pod.node else ""
+            return f"{event.after_s:6.0f} s  {pod.name} {pod.stage.value}{where}{budget}{detail}"
+        case Milestone():
+            detail = f" {event.detail}" if event.detail else ""
+            noun = "rank" if len(event.ranks) == 1 else "ranks"
+            return (
+                f"{event.after_s:6.0f} s  {event.pod} {noun} {ranges(event.ranks)}: "
+                f"{event.step.value}{detail} ({event.took_s:.0f} s of {event.budget_s:.0f} s)"
+            )
+        case Waiting():
+            budget = f" of {event.budget_s:.0f} s" if event.budget_s else ""
+            return f"{event.after_s:6.0f} s  waiting: {event.what}, {event.since_s:.0f}{budget}"
+        case Done(change=change):
+            return f"          {change_line(change)}"
+        case Told(text=text):
+            return f"          {text}"
+
+
+def ranges(numbers: tuple[int, ...]) -> str:
+    """Write numbers as ranges.
+
+    >>> ranges((0, 1, 2, 5, 7, 8))
+    '0-2,5,7-8'
+    """
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1] = [runs[-1][0], number]
+        else:
+            runs.append([number])
+    return ",".join("-".join(map(str, run)) for run in runs)
+
+
+def outcome_lines(outcome: Outcome) -> list[str]:
+    """Write how it ended."""
+    from shardwright.diagnose.doctor import as_text
+
+    if outcome.result.value == "unchanged":
+        return [f"nothing changed: revision {outcome.revision} is ready"]
+    if outcome.result.value == "ready":
+        lines = [f"ready: revision {outcome.revision} after {outcome.seconds:.0f} s"]
+        return lines + (verification_lines(outcome.verification) if outcome.verification else [])
+    lines = [f"failed after {outcome.seconds:.0f} s", *(f"  {each}" for each in outcome.problems)]
+    if outcome.rolled_back_to is not None:
+        back = f"revision {outcome.rolled_back_to}" if outcome.rolled_back_to else "nothing"
+        lines.append(f"rolled back to {back}")
+    if outcome.report is not None:
+        lines.append(as_text(outcome.report))
+    return lines
+
+
+def verification_lines(found: Verification) -> list[str]:
+    """Write what was verified, planned beside seen."""
+    agree = [match for match in found.ranks if not match.differences]
+    lines = [f"  {'ok' if c.passed else 'FAILED':6} {c.name}: {c.detail}" for c in found.checks]
+    if found.ranks:
+        told = [match for match in found.ranks if match.seen and match.seen.layers is not None]
+        of = "member, stage and layers" if told else "member and stage (the log tells no layers)"
+        lines.append(f"  ranks  {len(agree)} of {len(found.ranks)} as planned: {of}")
+    for each in found.quantities:
+        percent = each.difference_percent
+        beside = "" if percent is None else f", {percent:+.1f}% of the plan"
+        lines.append(f"  {each.name}: {_amount(each.seen, each.unit)}{beside}")
+    for host in found.links:
+        ways = ", ".join(f"{count} {way}" for way, count in host.links.items())
+        lines.append(f"  links  {host.host}: {ways}")
+    used = [each for each in found.shared if each.used_bytes is not None]
+    if used:
+        most = max(used, key=lambda each: each.used_bytes or 0)
+        limit = f"{(most.used_bytes or 0) / 2**20:.0f} MiB of {most.limit_bytes / 2**30:.1f} GiB"
+        lines.append(f"  /dev/shm  at most {limit} ({most.pod})")
+    return lines + [f"  DIFFERS  {problem}" for problem in found.problems]
+
+
+def _amount(value: int | None, unit: str) -> str:
+    if value is None:
+        return "not told by the log"
+    return f"{value / 2**30:.2f} GiB" if unit == "bytes" else f"{value:,} {unit}"
+
+
+def as_json(
+    findings: tuple[Finding, ...], changes: tuple[ObjectChange, ...],
+    strategy: Strategy | None, outcome: Outcome | None,
+) -> dict[str, Any]:  # fmt: skip
+    """Shape a deployment for -o json."""
+    import json
+
+    from shardwright.diagnose import doctor
+
+    out: dict[str, Any] = {
+        "findings": [
+            {"code": f.code, "severity": f.severity.value, "what": f.what, "remedy": f.remedy}
+            for f in findings
+        ],
+        "changes": [change_json(each) for each in changes],
+    }
+    if strategy is not None:
+        out |= {"way": strategy.way.value, "reason": strategy.reason}
+    if outcome is not None:
+        found = outcome.verification
+        checks = [{"name": c.name, "passed": c.passed, "detail": c.detail} for c in found.checks] \
+            if found else []  # fmt: skip
+        out |= {
+            "result": outcome.result.value,
+            "revision": outcome.revision,
+            "seconds": round(outcome.seconds, 1),
+            "problems": list(outcome.problems),
+            "rolledBackTo": outcome.rolled_back_to,
+            "verified": {**json.loads(found.as_text()), "checks": checks} if found else None,
+            "diagnosis": doctor.as_json(outcome.report) if outcome.report else None,
+        }
+    return out

@@ -1,0 +1,59 @@
+"""What every check is given, and how a finding is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shardwright.deploy.inventory import INSTANCE
+from shardwright.model.cluster import Cluster, Object, ObjectRef
+from shardwright.model.errors import ShardwrightError
+from shardwright.model.finding import Finding, Severity
+from shardwright.model.launch import LaunchPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """A cluster, and what is to be deployed there.
+
+    instances: labels of the endpoint's own pods, which it may replace, so what they hold is free.
+    """
+
+    cluster: Cluster
+    plan: LaunchPlan
+    objects: tuple[Object, ...]
+    instances: frozenset[str]
+
+    def ref(self, api_version: str, kind: str, name: str = "") -> ObjectRef:
+        """Name an object of the endpoint's namespace."""
+        return ObjectRef(
+            api_version=api_version, kind=kind, name=name, namespace=self.plan.namespace
+        )
+
+    def is_own(self, pod: Object) -> bool:
+        """Tell whether a pod is one of the endpoint's own."""
+        meta = pod["metadata"]
+        return (
+            meta.get("labels", {}).get(INSTANCE) in self.instances
+            and meta.get("namespace", "") == self.plan.namespace
+        )
+
+
+def error(code: str, what: str, why: str, remedy: str) -> Finding:
+    """Write a finding that keeps an endpoint from starting."""
+    return Finding(code=code, severity=Severity.ERROR, what=what, why=why, remedy=remedy)
+
+
+def warning(code: str, what: str, why: str, remedy: str) -> Finding:
+    """Write a finding that may keep it from starting, or costs it something."""
+    return Finding(code=code, severity=Severity.WARNING, what=what, why=why, remedy=remedy)
+
+
+def not_checked(what: str, caught: ShardwrightError) -> Finding:
+    """Say that something could not be looked at, and why."""
+    return Finding(
+        code="not-checked",
+        severity=Severity.NOTE,
+        what=f"{what} not checked",
+        why=caught.what,
+        remedy=caught.remedy or "",
+    )

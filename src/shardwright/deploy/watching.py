@@ -1,0 +1,242 @@
+"""Waits until every pod of an endpoint is ready, tells what happens, and says what never will.
+
+Called by the rollout. Sits out a short outage of the API server: the pods go on without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from shardwright.deploy.inventory import COMPONENT, INSTANCE
+from shardwright.deploy.members import seated
+from shardwright.deploy.progress import (
+    PodProgress,
+    Stage,
+    pod_progress,
+    stage_budgets,
+    stuck,
+)
+from shardwright.deploy.starting import Starts
+from shardwright.deploy.target import Moved, Target, Tell, Told, Waiting
+from shardwright.model.cluster import Cluster, Object, reference
+from shardwright.model.errors import ShardwrightError
+from shardwright.model.running import Clock
+
+POLL_S = 2.0
+"""Seconds between two looks at the endpoint's pods: one list by label, some kilobytes."""
+OUTAGE_S = 180.0
+"""Seconds that an API server may be away: longer than a restart or a failover takes."""
+TRANSIENT = frozenset({"cluster-unreachable", "cluster-error", "cluster-busy"})
+
+
+class Watcher:
+    """Looks at the pods of one instance until they are ready."""
+
+    def __init__(
+        self, cluster: Cluster, clock: Clock, target: Target, tell: Tell, instance: str,
+        outdated: frozenset[str] = frozenset(),
+    ) -> None:  # fmt: skip
+        """Watch an instance; outdated: uids of pods that do not count, since they are replaced."""
+        self.cluster = cluster
+        self.clock = clock
+        self.target = target
+        self.tell = tell
+        self.instance = instance
+        self.outdated = outdated
+        self.began = clock.now()
+        self.starts = Starts(cluster, clock, target)
+        self._seen: dict[str, PodProgress] = {}
+        self._since: dict[str, float] = {}
+
+    def pods(self) -> tuple[Object, ...]:
+        """Return the serving pods, those that are leaving left out."""
+        labels = {INSTANCE: self.instance, COMPONENT: "serving"}
+        found = self.cluster.list("v1", "Pod", namespace=self.target.namespace, labels=labels)
+        return tuple(each for each in found if not is_leaving(each))
+
+    def all_ready(self) -> bool:
+        """Tell whether every pod is there and ready now."""
+        pods = [pod_progress(each) for each in self.pods()]
+        return sum(each.stage is Stage.READY for each in pods) >= self.target.num_pods
+
+    def settle(self) -> tuple[str, ...]:
+        """Watch until every pod is ready; return what is wrong if that will not happen."""
+        away_since: float | None = None
+        while True:
+            try:
+                problems = self._look()
+            except ShardwrightError as error:
+                now = self.clock.now()
+                away_since = now if away_since is None else away_since
+                if error.code not in TRANSIENT or now - away_since > OUTAGE_S:
+                    raise
+                if now == away_since:
+                    self.tell(Told(text=f"{error.what}; waiting up to {OUTAGE_S:.0f} s for it"))
+            else:
+                if away_since is not None:
+                    self.tell(Told(text="the API server answers again"))
+                    away_since = None
+                if problems is not None:
+                    return problems
+            self.clock.sleep(POLL_S)
+
+    def _look(self) -> tuple[str, ...] | None:
+        budgets = stage_budgets(self.target.budgets, self.target.schedule_s)
+        pods = self.pods()
+        now = self.clock.now()
+        workloads = self._workloads()
+        stale = self._replace_stale(workloads, pods)
+        fresh = tuple(each for each in pods if each["metadata"]["name"] not in stale)
+        current = {pod.name: pod for pod in map(pod_progress, fresh)}
+        self._tell_moves(current, now, budgets)
+        for milestone in self.starts.look(fresh, current, self.began):
+            self.tell(milestone)
+        ready = sum(each.stage is Stage.READY for each in current.values())
+        settled = ready >= self.target.num_pods and len(current) == self.target.num_pods
+        if settled and not any(is_behind(each) for each in workloads):
+            return ()
+        problems = stuck(current, self._since, now, budgets) + self._failed_tasks()
+        if problems:
+            return problems
+        if len(current) < self.target.num_pods and now - self.began > self.target.schedule_s:
+            waits = f"{len(current)} of {self.target.num_pods} pods exist"
+            return (f"{waits} after {now - self.began:.0f} s{self._why_no_pods()}",)
+        self._tell_waiting(fresh, current, now, budgets)
+        return None
+
+    def _tell_moves(
+        self, current: Mapping[str, PodProgress], now: float, budgets: Mapping[Stage, float]
+    ) -> None:
+        for name, pod in current.items():
+            if name not in self._seen or self._seen[name].stage is not pod.stage:
+                self._since[name] = now
+                after_s, budget_s = now - self.began, budgets.get(pod.stage)
+                self.tell(Moved(pod=pod, after_s=after_s, budget_s=budget_s))
+        self._seen = dict(current)
+
+    def _tell_waiting(
+        self, pods: tuple[Object, ...], current: Mapping[str, PodProgress], now: float,
+        budgets: Mapping[Stage, float],
+    ) -> None:  # fmt: skip
+        after_s = now - self.began
+        missing = self.target.num_pods - len(current)
+        if missing > 0:
+            what = f"{missing} of {self.target.num_pods} pods to be created"
+            budget_s = self.target.schedule_s
+            self.tell(Waiting(what=what, after_s=after_s, since_s=after_s, budget_s=budget_s))
+            return
+        for each in seated(pods):
+            pod = current[each.name]
+            if pod.stage is Stage.READY:
+                continue
+            percent = self.starts.percent(each.group, each.member)
+            part = f", weights {percent}%" if percent is not None else ""
+            self.tell(
+                Waiting(
+                    what=f"{pod.name}: {pod.stage.value}{part}",
+                    after_s=after_s,
+                    since_s=now - self._since[pod.name],
+                    budget_s=budgets.get(pod.stage),
+                )
+            )
+            return
+
+    def _failed_tasks(self) -> tuple[str, ...]:
+        """Say which jobs gave up; members that wait for them would wait until their budget ends."""
+        jobs = self.cluster.list(
+            "batch/v1", "Job", namespace=self.target.namespace, labels={INSTANCE: self.target.name}
+        )
+        return tuple(
+            f"job {job['metadata']['name']} failed: {each.get('message', '')}"
+            for job in jobs
+            for each in job.get("status", {}).get("conditions", [])
+            if each["type"] == "Failed" and each["status"] == "True"
+        )
+
+    def _why_no_pods(self) -> str:
+        """Quote the last warning about the endpoint's own objects: quota, webhooks, admission."""
+        try:
+            events = self.cluster.list("v1", "Event", namespace=self.target.namespace)
+        except ShardwrightError:
+            return "; see the events of the workload"
+        told = [
+            str(each.get("message", ""))
+            for each in events
+            if each.get("type") == "Warning"
+            and str(each["involvedObject"].get("name", "")).startswith(self.instance)
+        ]
+        return f": {told[-1]}" if told else "; see the events of the workload"
+
+    def _workloads(self) -> tuple[Object, ...]:
+        labels = {INSTANCE: self.instance}
+        return tuple(
+            each
+            for kind in ("StatefulSet", "Deployment")
+            for each in self.cluster.list(
+                "apps/v1", kind, namespace=self.target.namespace, labels=labels
+            )
+        )
+
+    def _replace_stale(
+        self, workloads: tuple[Object, ...], pods: tuple[Object, ...]
+    ) -> frozenset[str]:
+        """Name pods that are replaced; delete those whose controller leaves that to us."""
+        ours = stale_pods(workloads, pods)
+        outdated = {
+            each["metadata"]["name"]
+            for each in pods
+            if each["metadata"].get("uid") in self.outdated
+        }
+        for pod in pods:
+            name = pod["metadata"]["name"]
+            if name in ours or (name in outdated and _is_kept_by_its_owner(pod)):
+                self.tell(Told(text=f"replacing {name}: its template changed"))
+                self.cluster.delete(reference(pod))
+        return ours | outdated
+
+
+def is_leaving(pod: Object) -> bool:
+    """Tell whether a pod is being deleted."""
+    return "deletionTimestamp" in pod["metadata"]
+
+
+def _is_kept_by_its_owner(pod: Object) -> bool:
+    """A RayCluster keeps its pods whatever becomes of its template."""
+    owners = pod["metadata"].get("ownerReferences", [])
+    return any(each.get("kind") == "RayCluster" for each in owners)
+
+
+def is_behind(workload: Object) -> bool:
+    """Tell whether a controller has not yet done what its object says.
+
+    >>> is_behind({"kind": "Deployment", "metadata": {"generation": 2},
+    ...            "spec": {"replicas": 1}, "status": {"observedGeneration": 1}})
+    True
+    """
+    status = workload.get("status", {})
+    generation = workload["metadata"].get("generation")
+    if generation is not None and status.get("observedGeneration", 0) < generation:
+        return True
+    if workload["kind"] != "Deployment" or "updatedReplicas" not in status:
+        return False
+    return bool(status["updatedReplicas"] < workload["spec"].get("replicas", 1))
+
+
+def stale_pods(sets: tuple[Object, ...], pods: tuple[Object, ...]) -> frozenset[str]:
+    """Name the pods of an older template whose StatefulSet updates on deletion only."""
+    current = {
+        each["metadata"]["uid"]: each["status"]["updateRevision"]
+        for each in sets
+        if each["kind"] == "StatefulSet"
+        and each["spec"].get("updateStrategy", {}).get("type") == "OnDelete"
+        and each.get("status", {}).get("updateRevision")
+        and each["status"].get("observedGeneration") == each["metadata"].get("generation")
+    }
+    stale = set()
+    for pod in pods:
+        revision = pod["metadata"].get("labels", {}).get("controller-revision-hash")
+        for owner in pod["metadata"].get("ownerReferences", []):
+            wanted = current.get(owner["uid"])
+            if wanted is not None and revision != wanted:
+                stale.add(pod["metadata"]["name"])
+    return frozenset(stale)
