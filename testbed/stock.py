@@ -64,8 +64,10 @@ def _package_files() -> dict[str, Path]:
 
 
 def engine_image() -> Image:
-    """Describe the image in which the real engine of this host runs."""
-    path = [str(entry.parent) for entry in sorted(engines_dir().glob("*/bin/vllm"))]
+    """Describe the image in which the real engine of this host runs, and its load tool."""
+    found = (*engines_dir().glob("*/bin/vllm"), *engines_dir().glob("*/bin/aiperf"))
+    # the engine's own Python first: the load tool's is called by its full name
+    path = [str(entry.parent) for entry in sorted(found, key=lambda e: (e.name != "vllm", e))]
     path += ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin"]
     return Image(
         name=ENGINE_IMAGE,

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from typing import Any
 
 from shardwright.model.measured import Measured
+from shardwright.verify.confidence import requests_needed
+from shardwright.verify.readers import read_result
+from shardwright.verify.steady import steady
+
+RESULT_KIND = "shardwright.dev/bench/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """Means of the earlier run; None where it does not have one."""
+
+    ttft_s: float | None
+    itl_s: float | None
+    output_tokens_per_s: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,15 +34,47 @@ class Change:
     is_regression: bool
 
 
-def compare(before: Measured, after: Measured, max_regression: float) -> tuple[Change, ...]:
-    """Compare means, which a moderate run knows well; percentiles are the verdict's business.
+def baseline_of(text: str, file: str, records: str | None, percentile: float) -> Baseline:
+    """Read an earlier result: of a bench of ours, or of a load tool, whose steady state counts."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        document = None
+    if isinstance(document, dict) and str(document.get("apiVersion", "")).startswith(RESULT_KIND):
+        return _of_result(document)
+    measured = read_result(text, file, records)
+    return summary(steady(measured, percentile, requests_needed(percentile)))
 
-    max_regression: 0.05 allows 5 % worse.
-    """
+
+def summary(measured: Measured) -> Baseline:
+    """Means, which a moderate run knows well; percentiles are the verdict's business."""
+    return Baseline(
+        ttft_s=measured.ttft.mean if measured.ttft else None,
+        itl_s=measured.itl.mean if measured.itl else None,
+        output_tokens_per_s=measured.output_tokens_per_s,
+    )
+
+
+def _of_result(document: dict[str, Any]) -> Baseline:
+    """Read result.json: of a sweep the best load, as the report shows it."""
+    runs = document["runs"]
+    best = document.get("best")
+    run = next((r for r in runs if r["scenario"]["concurrency"] == best), runs[0])
+    means = {t["name"]: t["mean_s"] for t in run["verdict"]["terms"]}
+    return Baseline(
+        ttft_s=means.get("ttft"),
+        itl_s=means.get("itl"),
+        output_tokens_per_s=run["verdict"]["output_tokens_per_s"],
+    )
+
+
+def compare(before: Baseline, measured: Measured, max_regression: float) -> tuple[Change, ...]:
+    """Compare means. max_regression: 0.05 allows 5 % worse."""
+    after = summary(measured)
     changes = []
     pairs = (
-        ("mean time to first token, s", _mean(before, "ttft"), _mean(after, "ttft"), False),
-        ("mean time between tokens, s", _mean(before, "itl"), _mean(after, "itl"), False),
+        ("mean time to first token, s", before.ttft_s, after.ttft_s, False),
+        ("mean time between tokens, s", before.itl_s, after.itl_s, False),
         ("output tokens/s", before.output_tokens_per_s, after.output_tokens_per_s, True),
     )
     for name, old, new, more_is_better in pairs:
@@ -39,8 +87,3 @@ def compare(before: Measured, after: Measured, max_regression: float) -> tuple[C
             )
         )
     return tuple(changes)
-
-
-def _mean(measured: Measured, name: str) -> float | None:
-    summary = getattr(measured, name)
-    return summary.mean if summary else None

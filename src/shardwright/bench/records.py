@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from shardwright.bench.run import Run
 from shardwright.model.plan import Plan
 from shardwright.model.request import Request
+from shardwright.planner.point import FIRST_BURST, SERVICE
 
 COLUMNS = (
     "id", "date", "model", "dtype", "gpu", "engine", "engine_version", "tp", "pp", "ep",
     "attention_dp", "isl", "osl", "concurrency", "request_rate", "max_num_batched_tokens",
-    "max_num_seqs", "kv_cache_dtype", "quantization", "window", "ttft_ms", "tpot_ms",
-    "ttft_p95_ms", "itl_p95_ms", "output_tokens_s_total", "requests", "source",
+    "max_num_seqs", "kv_cache_dtype", "quantization", "prefix_hit_rate", "window",
+    "ttft_ms", "tpot_ms", "ttft_p95_ms", "itl_p95_ms", "output_tokens_s_total", "requests",
+    "source",
 )  # fmt: skip
 
 
@@ -32,10 +34,17 @@ class Setting:
     date: str
 
 
-def record(run: Run, setting: Setting) -> dict[str, str | int | float | None]:
-    """Flatten one run into the columns above; milliseconds, means unless named otherwise."""
+def record(run: Run, setting: Setting) -> dict[str, str | int | float | None] | None:
+    """Flatten one load into the columns above; milliseconds, means unless named otherwise.
+
+    A row is of one replica, as the planner's are. None for what no row can say: a trace, answers
+    that were not streamed.
+    """
     request, layout, measured = setting.request, setting.plan.layout, run.measured
-    engine = request.engine
+    engine, copies, load = request.engine, layout.replicas, run.scenario
+    if load.trace or measured.ttft is None or measured.itl is None:
+        return None
+    rate = measured.output_tokens_per_s
 
     def ms(name: str, percentile: float | None = None) -> float | None:
         summary = getattr(measured, name)
@@ -44,11 +53,10 @@ def record(run: Run, setting: Setting) -> dict[str, str | int | float | None]:
         value = summary.mean if percentile is None else summary.at(percentile)
         return None if value is None else round(value * 1e3, 4)
 
-    load = run.scenario
     return {
         "id": f"{request.name}-{setting.date}-{load.concurrency or load.requests_per_s}",
         "date": setting.date,
-        "model": request.model.id,
+        "model": request.model.config_file or request.model.id,
         "dtype": engine.dtype,
         "gpu": request.cluster.gpu,
         "engine": engine.name,
@@ -59,18 +67,19 @@ def record(run: Run, setting: Setting) -> dict[str, str | int | float | None]:
         "attention_dp": layout.data_parallel,
         "isl": load.input_tokens,
         "osl": load.output_tokens,
-        "concurrency": load.concurrency,
-        "request_rate": load.requests_per_s,
+        "concurrency": max(1, round(load.concurrency / copies)) if load.concurrency else None,
+        "request_rate": load.requests_per_s / copies if load.requests_per_s else None,
         "max_num_batched_tokens": engine.max_num_batched_tokens,
         "max_num_seqs": engine.max_num_seqs,
         "kv_cache_dtype": engine.kv_cache_dtype,
         "quantization": engine.quantization,
-        "window": "steady",
+        "prefix_hit_rate": load.prefix_tokens / load.input_tokens if load.prefix_tokens else None,
+        "window": SERVICE if measured.window else FIRST_BURST,
         "ttft_ms": ms("ttft"),
         "tpot_ms": ms("itl"),
         "ttft_p95_ms": ms("ttft", 95),
         "itl_p95_ms": ms("itl", 95),
-        "output_tokens_s_total": measured.output_tokens_per_s,
+        "output_tokens_s_total": None if rate is None else round(rate / copies, 3),
         "requests": measured.num_completed,
         "source": f"{measured.tool} {measured.tool_version or ''}".strip(),
     }

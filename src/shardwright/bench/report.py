@@ -1,174 +1,184 @@
-"""A bench as one self-contained HTML page, and as Markdown for a pull request."""
+"""What a bench reports, and its Markdown summary for a pull request. The page: bench/page.py."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 
-from shardwright.bench.curve import Curve, Point, draw_curve, sparkline
+from shardwright.bench.compare import Change
+from shardwright.bench.curve import Curve, Point
+from shardwright.bench.endpoint import Startup
 from shardwright.bench.run import Run
-from shardwright.model.measured import Sample
+from shardwright.bench.scale import seconds
 from shardwright.verify.verdict import Outcome, Term
+
+TERMS = {"ttft": "Time to first token", "itl": "Time between tokens"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
     """Everything a report shows. best: highest concurrency that met the objective, of a sweep.
 
-    predicted: the planner's curve; topology_svg and spec: as the plan has them, if there is one.
+    advice: what would mend a miss, cheapest first. plan and topology_svg: as the plan has them, if
+    there is one; spec: as written. startup: steps of the group's start, where they are known.
     environment: pairs of what the run depends on and its version.
     """
 
     name: str
     runs: tuple[Run, ...]
     outcome: Outcome
+    is_sweep: bool = False
     best: int | None = None
-    predicted: tuple[Point, ...] = ()
+    advice: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
     spec: str | None = None
+    plan: str | None = None
     topology_svg: str | None = None
+    startup: tuple[Startup, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def shown(self) -> Run:
+        """The run that stands for the bench: of a sweep the best load, else the first."""
+        return next((r for r in self.runs if r.scenario.concurrency == self.best), self.runs[0])
 
-def curve_of(bench: Bench, term: str = "itl") -> Curve:
-    """The curve of one term over the runs."""
-    points, objective = [], None
+
+def conclusion(bench: Bench) -> str:
+    """Say the answer in one sentence."""
+    run = bench.shown
+    if bench.is_sweep:
+        if bench.best is None:
+            lowest = min(r.scenario.concurrency or 0 for r in bench.runs)
+            return f"No load that was tried meets the objective, the lowest being {lowest}."
+        return f"Meets the objective up to {run.scenario.load}."
+    if bench.outcome is Outcome.PASS:
+        has = any(t.objective_s is not None for t in run.verdict.terms)
+        if not has:
+            return f"No objective was given; measured at {run.scenario.load}."
+        return f"Meets the objective at {run.scenario.load}."
+    if bench.outcome is Outcome.FAIL:
+        over = [over_words(t) for t in run.verdict.terms if t.outcome is Outcome.FAIL]
+        words = "; ".join(over) or run.verdict.reasons[0]
+        return f"Misses the objective at {run.scenario.load}: {words}."
+    return f"Cannot tell at {run.scenario.load}: {'; '.join(run.verdict.reasons)}."
+
+
+def over_words(term: Term) -> str:
+    """Say by how much a term is over.
+
+    >>> from shardwright.verify.verdict import Outcome
+    >>> over_words(Term(name="itl", percentile=95, measured_s=0.075, mean_s=None, low_s=None,
+    ...     high_s=None, objective_s=0.05, predicted_s=None, outcome=Outcome.FAIL))
+    'time between tokens is 75.0 ms at p95, 50 % over 50 ms'
+    """
+    name = TERMS[term.name].lower()
+    if term.measured_s is None or term.objective_s is None:
+        return f"{name} is not known"
+    over = term.measured_s / term.objective_s - 1
+    return (
+        f"{name} is {term.measured_s * 1e3:.1f} ms at p{term.percentile:g}, {over * 100:.0f} % "
+        f"over {seconds(term.objective_s)}"
+    )
+
+
+def curve_of(bench: Bench, name: str) -> Curve:
+    """The curve of one term over the loads, measured and predicted."""
+    measured, predicted, objective, percentile = [], [], None, 95.0
     for run in bench.runs:
-        found = next(t for t in run.verdict.terms if t.name == term)
-        objective = found.objective_s
-        rate = run.measured.output_tokens_per_s
-        load = run.scenario.concurrency
-        if found.measured_s is not None and rate is not None and load is not None:
-            points.append(Point(concurrency=load, tokens_per_s=rate, latency_s=found.measured_s))
-    names = {"itl": "time between tokens", "ttft": "time to first token"}
+        term = next(t for t in run.verdict.terms if t.name == name)
+        objective, percentile = term.objective_s, term.percentile
+        load, rate = run.scenario.concurrency, run.measured.output_tokens_per_s
+        if load is None:
+            continue
+        if term.measured_s is not None and rate is not None:
+            measured.append(
+                Point(
+                    concurrency=load, tokens_per_s=rate, latency_s=term.measured_s,
+                    low_s=term.low_s, high_s=term.high_s,
+                )
+            )  # fmt: skip
+        foreseen = run.verdict.predicted_output_tokens_per_s
+        if term.predicted_s is not None and foreseen is not None:
+            predicted.append(
+                Point(concurrency=load, tokens_per_s=foreseen, latency_s=term.predicted_s)
+            )
     return Curve(
-        title=f"{names[term]} (p{_percentile(bench):g}) over throughput",
-        measured=tuple(points),
-        predicted=bench.predicted if term == "itl" else (),
+        title=f"{TERMS[name]} (p{percentile:g}) over throughput",
+        measured=tuple(measured),
+        predicted=tuple(predicted),
         objective_s=objective,
+        best=bench.best,
     )
 
 
-def markdown(bench: Bench) -> str:
-    """Write the summary: verdict, a row per run, what explains it."""
-    out = [f"## {bench.name}: {bench.outcome.value.upper()}", ""]
-    if bench.best is not None:
-        out += [f"Highest concurrency that meets the objective: **{bench.best}**", ""]
-    out.append("| load | requests | failed | TTFT | ITL | tokens/s | goodput | verdict |")
-    out.append("|---|---|---|---|---|---|---|---|")
-    for run in bench.runs:
-        cells = _row(run)
-        out.append(f"| {' | '.join(cells)} |")
-    out.append("")
-    for run in bench.runs:
-        out += [f"- {run.scenario.load}: {line}" for line in _explanations(run)]
-    return "\n".join(out).rstrip() + "\n"
+def explanations(run: Run) -> list[str]:
+    """Everything that explains a run: why the verdict, what the engine and the GPUs did."""
+    server = run.server.explain() if run.server else ()
+    gpu = (run.gpu.explain(),) if run.gpu else ()
+    noticed = (f.what for f in run.verdict.findings)
+    return list(dict.fromkeys((*run.verdict.reasons, *server, *gpu, *noticed)))
 
 
-def html(bench: Bench) -> str:
-    """Write the page; it asks nothing of the network."""
-    rows = "".join(
-        f"<tr>{''.join(f'<td>{escape(c)}</td>' for c in _row(run))}</tr>" for run in bench.runs
-    )
-    explained = "".join(
-        f"<li>{escape(run.scenario.load)}: {escape(line)}</li>"
-        for run in bench.runs
-        for line in _explanations(run)
-    )
-    best = (
-        f"<p>Highest concurrency that meets the objective: <b>{bench.best}</b></p>"
-        if bench.best is not None
-        else ""
-    )
-    curves = ""
-    if len(bench.runs) > 1:
-        curves = draw_curve(curve_of(bench, "itl")) + draw_curve(curve_of(bench, "ttft"))
-    environment = "".join(
-        f"<tr><td>{escape(k)}</td><td>{escape(v)}</td></tr>" for k, v in bench.environment
-    )
-    spec = f"<h2>Spec</h2><pre>{escape(bench.spec)}</pre>" if bench.spec else ""
-    topology = f"<h2>Topology</h2>{bench.topology_svg}" if bench.topology_svg else ""
-    return f"""<!doctype html><html lang="en"><meta charset="utf-8">
-<meta name="viewport" content="width=device-width"><title>{escape(bench.name)}: bench</title>
-<style>{_STYLE}</style><h1>{escape(bench.name)} <span class="{bench.outcome.value}">\
-{bench.outcome.value}</span></h1>{best}
-<table><tr><th>load<th>requests<th>failed<th>TTFT<th>ITL<th>tokens/s<th>goodput<th>verdict</tr>
-{rows}</table><ul>{explained}</ul>{curves}
-<h2>Latency over requests</h2>{"".join(_histograms(run) for run in bench.runs)}
-{topology}{spec}<h2>Environment</h2><table>{environment}</table></html>
-"""
-
-
-_STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:860px;margin:2rem auto;padding:0 1rem;"
-    "color:#1c2330}table{border-collapse:collapse;margin:1rem 0}td,th{padding:.25rem .75rem;"
-    "border-bottom:1px solid #e3e7ee;text-align:left}pre{background:#f4f6fa;padding:1rem;"
-    "overflow:auto}h1 span{font-size:1rem;padding:.2rem .6rem;border-radius:1rem;color:#fff}"
-    ".pass{background:#2f7d4f}.fail{background:#b3261e}.inconclusive{background:#8a6d00}"
-    "svg{max-width:100%;height:auto}.spark{font-family:monospace}"
-)
-
-
-def _percentile(bench: Bench) -> float:
-    return bench.runs[0].verdict.terms[0].percentile if bench.runs else 95.0
-
-
-def _row(run: Run) -> list[str]:
+def row_of(run: Run) -> list[str]:
+    """The cells of a run in a table; their names: COLUMNS."""
     terms = {t.name: t for t in run.verdict.terms}
     rate, share = run.measured.output_tokens_per_s, run.verdict.goodput_share
+    window = run.measured.window
+    total = run.measured.num_completed + run.measured.num_failed
+    total += window.num_left_out if window else 0
+    has_objective = any(t.objective_s is not None for t in run.verdict.terms)
     return [
         run.scenario.load,
-        str(run.measured.num_completed + run.measured.num_failed),
+        str(total),
         str(run.measured.num_failed),
-        _cell(terms["ttft"]),
-        _cell(terms["itl"]),
-        "-" if rate is None else f"{rate:.1f}",
-        "-" if share is None else f"{share:.0%}",
+        cell_of(terms["ttft"]),
+        cell_of(terms["itl"]),
+        "-"
+        if rate is None
+        else _against(f"{rate:.1f}", rate, run.verdict.predicted_output_tokens_per_s),
+        "-" if share is None or not has_objective else f"{share:.0%}",
         run.verdict.outcome.value,
     ]
 
 
-def _cell(term: Term) -> str:
+COLUMNS = ("load", "requests", "failed", "TTFT", "ITL", "tokens/s", "goodput", "verdict")
+
+
+def cell_of(term: Term) -> str:
+    """A term's value with how far the prediction is off."""
     if term.measured_s is None:
         return "-"
-    text = f"{term.measured_s * 1e3:.1f} ms"
-    error = term.prediction_error
-    return text if error is None else f"{text} (predicted {error:+.0%})"
+    return _against(f"{term.measured_s * 1e3:.1f} ms", term.measured_s, term.predicted_s)
 
 
-def _explanations(run: Run) -> list[str]:
-    server = run.server.explain() if run.server else ()
-    return [*run.verdict.reasons, *server, *(f.what for f in run.verdict.findings)]
+def _against(text: str, measured: float, predicted: float | None) -> str:
+    if predicted is None or not measured:
+        return text
+    return f"{text} (predicted {predicted / measured - 1:+.0%})"
 
 
-def _histograms(run: Run) -> str:
-    lines = []
-    for name, pick in (("TTFT", _ttft), ("ITL", _itl)):
-        values = sorted(v for s in run.measured.samples if (v := pick(s)) is not None)
-        if values:
-            bars = sparkline([float(n) for n in histogram(values, 40)])
-            lines.append(
-                f'<div>{escape(run.scenario.load)} {name} <span class="spark">{bars}</span> '
-                f"{values[0] * 1e3:.1f} to {values[-1] * 1e3:.1f} ms</div>"
-            )
-    return "".join(lines)
-
-
-def histogram(values: list[float], num_bins: int) -> list[int]:
-    """Count values in equal bins from the least to the greatest.
-
-    >>> histogram([0.0, 0.1, 0.9, 1.0], 2)
-    [2, 2]
-    """
-    low, span = min(values), (max(values) - min(values)) or 1.0
-    counts = [0] * num_bins
-    for value in values:
-        counts[min(num_bins - 1, int((value - low) / span * num_bins))] += 1
-    return counts
-
-
-def _ttft(sample: Sample) -> float | None:
-    return sample.ttft_s
-
-
-def _itl(sample: Sample) -> float | None:
-    return sample.itl_s
+def markdown(bench: Bench) -> str:
+    """Write the summary: verdict, a row per load, what explains it, what would mend it."""
+    out = [f"## {bench.name}: {bench.outcome.value.upper()}", "", conclusion(bench), ""]
+    if bench.best is not None:
+        out += [f"Highest concurrency that meets the objective: **{bench.best}**", ""]
+    percentile = bench.runs[0].verdict.terms[0].percentile
+    heads = [f"{c} p{percentile:g}" if c in ("TTFT", "ITL") else c for c in COLUMNS]
+    out.append(f"| {' | '.join(heads)} |")
+    out.append("|---" * len(COLUMNS) + "|")
+    out += [f"| {' | '.join(row_of(run))} |" for run in bench.runs]
+    out.append("")
+    for run in bench.runs:
+        out += [f"- {run.scenario.load}: {line}" for line in explanations(run)]
+    if bench.advice:
+        out += ["", "What would mend it:", *(f"- {line}" for line in bench.advice)]
+    if bench.changes:
+        out += ["", "| against the baseline | before | after | change |", "|---|---|---|---|"]
+        out += [
+            f"| {c.name} | {c.before:.4g} | {c.after:.4g} | "
+            f"{'**WORSE** ' if c.is_regression else ''}{c.after / c.before - 1:+.1%} |"
+            for c in bench.changes
+        ]
+    facts = dict(bench.environment)
+    known = [facts[k] for k in ("load tool", "engine", "date") if k in facts]
+    out += ["", f"{bench.runs[0].scenario.lengths}; {', '.join(known)}" if known else ""]
+    return "\n".join(out).rstrip() + "\n"

@@ -1,6 +1,6 @@
-"""One measured run, and a sweep of them, over a port that sends the load.
+"""One measured load, over as many runs as asked, and a sweep of them, over a port that sends it.
 
-`LoadTool` is AIPerf in `drive`; tests give one that answers from recorded files.
+`LoadTool` is AIPerf in `drive`, here or as a Job; tests give one that answers from recorded files.
 """
 
 from __future__ import annotations
@@ -9,23 +9,33 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from shardwright.bench.aiperf import Target
-from shardwright.bench.scenario import Scenario, at_concurrency
+from shardwright.bench.aiperf import SUMMARY, Target
+from shardwright.bench.scenario import Scenario, at_concurrency, repeated
 from shardwright.bench.search import highest_pass, next_concurrency
-from shardwright.bench.server import ServerSide, read_server_metrics
+from shardwright.bench.server import ServerSide, read_server_side
+from shardwright.bench.telemetry import GpuUse, read_gpu_use
 from shardwright.model.measured import Measured
+from shardwright.verify.confidence import requests_needed
 from shardwright.verify.readers import read_result
+from shardwright.verify.repeats import pooled
+from shardwright.verify.steady import steady
 from shardwright.verify.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultFiles:
-    """What a load tool left: the text of its files and where they are."""
+    """What a load tool left: the text of its files and where they are. file: the summary's name.
+
+    server_metrics, server_series: AIPerf's export and its single scrapes; gpu_series: DCGM's.
+    """
 
     folder: str
     summary: str
     records: str | None
-    server_metrics: str | None
+    server_metrics: str | None = None
+    server_series: str | None = None
+    gpu_series: str | None = None
+    file: str = SUMMARY
 
 
 class LoadTool(Protocol):
@@ -37,31 +47,71 @@ class LoadTool(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A scenario and what came of it."""
+    """A scenario and what came of it: one measurement per run, and their requests together.
+
+    server, gpu and folder are the last run's.
+    """
 
     scenario: Scenario
+    runs: tuple[Measured, ...]
     measured: Measured
     verdict: Verdict
     server: ServerSide | None
+    gpu: GpuUse | None
     folder: str
 
 
-Judge = Callable[[Scenario, Measured], Verdict]
+Judge = Callable[[Scenario, tuple[Measured, ...]], Verdict]
 
 
-def measure(tool: LoadTool, scenario: Scenario, target: Target, name: str, judge: Judge) -> Run:
-    """Send one scenario and judge it."""
-    files = tool.run(scenario, target, name)
-    measured = read_result(
-        files.summary, f"{files.folder}/profile_export_aiperf.json", files.records
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """How a load is measured. num_runs: independent runs of each load; judge: who decides.
+
+    least_requests: of a load of a sweep, at least.
+    """
+
+    judge: Judge
+    percentile: float = 95.0
+    num_runs: int = 1
+    least_requests: int = 0
+
+
+def measure(tool: LoadTool, scenario: Scenario, target: Target, name: str, method: Method) -> Run:
+    """Send one scenario, as often as asked, and judge its steady state."""
+    found: list[tuple[Measured, ResultFiles]] = []
+    for number in range(method.num_runs):
+        place = name if method.num_runs == 1 else f"{name}/{number + 1}"
+        found.append(_once(tool, repeated(scenario, number), target, place, method))
+    runs = tuple(measured for measured, _ in found)
+    files = found[-1][1]
     return Run(
         scenario=scenario,
-        measured=measured,
-        verdict=judge(scenario, measured),
-        server=read_server_metrics(files.server_metrics) if files.server_metrics else None,
+        runs=runs,
+        measured=pooled(runs, method.percentile),
+        verdict=method.judge(scenario, runs),
+        server=read_server_side(files.server_metrics, files.server_series),
+        gpu=_gpu_use(files, runs[-1]),
         folder=files.folder,
     )
+
+
+def _gpu_use(files: ResultFiles, measured: Measured) -> GpuUse | None:
+    if files.gpu_series is None or not measured.samples:
+        return None
+    first = min(s.start_s for s in measured.samples)
+    last = max(s.start_s + s.latency_s for s in measured.samples)
+    return read_gpu_use(files.gpu_series, first, last)
+
+
+def _once(
+    tool: LoadTool, scenario: Scenario, target: Target, name: str, method: Method
+) -> tuple[Measured, ResultFiles]:
+    files = tool.run(scenario, target, name)
+    whole = read_result(files.summary, f"{files.folder}/{files.file}", files.records)
+    if scenario.trace:  # a trace has its own instants, and no burst to leave out
+        return whole, files
+    return steady(whole, method.percentile, requests_needed(method.percentile)), files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +123,9 @@ class Sweep:
 
 
 def sweep(
-    tool: LoadTool, scenario: Scenario, target: Target, judge: Judge, *, limit: int = 1024
+    tool: LoadTool, scenario: Scenario, target: Target, method: Method, *, limit: int = 1024
 ) -> Sweep:
-    """Search the highest concurrency that meets the objective; at most a dozen runs."""
+    """Search the highest concurrency that meets the objective; at most a dozen loads."""
     runs: dict[int, Run] = {}
     start = scenario.concurrency or 8
     while True:
@@ -84,5 +134,5 @@ def sweep(
         if load is None:
             ordered = tuple(runs[c] for c in sorted(runs))
             return Sweep(runs=ordered, best=highest_pass(seen))
-        step = at_concurrency(scenario, load)
-        runs[load] = measure(tool, step, target, f"concurrency-{load}", judge)
+        step = at_concurrency(scenario, load, method.percentile, method.least_requests)
+        runs[load] = measure(tool, step, target, f"concurrency-{load}", method)

@@ -9,11 +9,17 @@ from shardwright.verify.confidence import requests_needed
 
 DEFAULT_CONCURRENCY = 8
 ROUNDS = 10  # times every place of a fixed concurrency is used
+RAMP_ROUNDS = 2  # of them outside the steady state: the first burst and the running dry
+RAMP_REQUESTS = 8  # as many, of an arrival rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """One run: a fixed concurrency or a Poisson arrival rate; lengths in tokens."""
+    """One run: a fixed concurrency, a Poisson arrival rate, or a trace with its own instants.
+
+    Lengths in tokens, normal around their means; prefix_tokens of every prompt are one of
+    num_prefixes shared beginnings. trace: the path of a Mooncake trace; then the lengths are its.
+    """
 
     concurrency: int | None
     requests_per_s: float | None
@@ -22,6 +28,10 @@ class Scenario:
     prefix_tokens: int
     num_requests: int
     num_warmup: int
+    input_stddev: float = 0.0
+    output_stddev: float = 0.0
+    num_prefixes: int = 1
+    trace: str | None = None
     seed: int = 1
 
     @property
@@ -29,38 +39,89 @@ class Scenario:
         """The load in words."""
         if self.concurrency is not None:
             return f"concurrency {self.concurrency}"
-        return f"{self.requests_per_s:g} requests/s"
+        if self.requests_per_s is not None:
+            return f"{self.requests_per_s:g} requests/s"
+        return f"trace of {self.num_requests} requests"
+
+    @property
+    def lengths(self) -> str:
+        """The lengths in words.
+
+        >>> load = Workload(input_tokens=100, input_stddev=20, output_tokens=8)
+        >>> scenario_for(load, Slo()).lengths
+        '100 ± 20 tokens in, 8 out'
+        """
+        if self.trace:
+            return f"lengths of {self.trace}"
+        text = f"{_with_deviation(self.input_tokens, self.input_stddev)} tokens in, "
+        text += f"{_with_deviation(self.output_tokens, self.output_stddev)} out"
+        if self.prefix_tokens:
+            text += f", {self.prefix_tokens} of them shared ({self.num_prefixes} prefixes)"
+        return text
+
+
+def _with_deviation(mean: int, stddev: float) -> str:
+    return f"{mean:,} ± {stddev:g}" if stddev else f"{mean:,}"
 
 
 def scenario_for(workload: Workload, slo: Slo, *, num_requests: int | None = None) -> Scenario:
-    """Derive a run from the spec: its load, and at least as many requests as the percentile needs.
+    """Derive a run from the spec: its load, and requests enough that the percentile is known from
+    the steady state alone, without the first burst and the last requests.
 
     >>> scenario_for(Workload(concurrency=32), Slo(percentile=99)).num_requests
-    320
+    363
     >>> scenario_for(Workload(concurrency=4), Slo(percentile=95)).num_requests
-    59
+    67
     """
     concurrency = workload.concurrency
     if concurrency is None and workload.requests_per_s is None:
         concurrency = DEFAULT_CONCURRENCY
-    rounds = ROUNDS * concurrency if concurrency else 0
     return Scenario(
         concurrency=concurrency,
         requests_per_s=workload.requests_per_s,
         input_tokens=workload.input_tokens,
         output_tokens=workload.output_tokens,
         prefix_tokens=workload.prefix_tokens,
-        num_requests=num_requests or max(rounds, requests_needed(slo.percentile)),
-        num_warmup=concurrency or 8,
+        num_requests=num_requests or _enough(concurrency, requests_needed(slo.percentile)),
+        num_warmup=concurrency or RAMP_REQUESTS,
+        input_stddev=workload.input_stddev,
+        output_stddev=workload.output_stddev,
+        num_prefixes=workload.num_prefixes,
     )
 
 
-def at_concurrency(scenario: Scenario, concurrency: int) -> Scenario:
+def replayed(scenario: Scenario, trace: str, num_requests: int) -> Scenario:
+    """The scenario of a trace that is sent at its own instants."""
+    return replace(
+        scenario,
+        trace=trace,
+        concurrency=None,
+        requests_per_s=None,
+        num_requests=num_requests,
+        num_warmup=0,
+    )
+
+
+def at_concurrency(
+    scenario: Scenario, concurrency: int, percentile: float, least: int = 0
+) -> Scenario:
     """The same requests at another fixed concurrency, never fewer than its rounds need."""
+    needed = _enough(concurrency, requests_needed(percentile))
     return replace(
         scenario,
         concurrency=concurrency,
         requests_per_s=None,
         num_warmup=concurrency,
-        num_requests=max(scenario.num_requests, ROUNDS * concurrency),
+        num_requests=max(least, needed),
     )
+
+
+def repeated(scenario: Scenario, run: int) -> Scenario:
+    """The n-th repetition, from 0: other prompts of the same lengths."""
+    return replace(scenario, seed=scenario.seed + run)
+
+
+def _enough(concurrency: int | None, needed: int) -> int:
+    if concurrency is None:
+        return needed + 2 * RAMP_REQUESTS
+    return max(ROUNDS * concurrency, needed + RAMP_ROUNDS * concurrency)

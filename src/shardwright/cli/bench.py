@@ -2,98 +2,137 @@
 
 from __future__ import annotations
 
-import os
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from shardwright.cli.bench_output import keep_records, print_bench
+from shardwright.cli.bench_facts import advice_of, planned, surroundings
+from shardwright.cli.bench_output import keep_records, print_bench, write_reports
 from shardwright.cli.bench_question import (
+    Load,
     Question,
     judge_of,
     read_question,
     scenario_of,
     spec_text,
 )
+from shardwright.cli.bench_target import Aim, Wanted, aim_here, aim_in_cluster, told_apart
+from shardwright.cli.cluster import cluster_options, namespace_option
 from shardwright.cli.options import output_option, read_text
 from shardwright.model.errors import ExitCode, usage_error
 
 if TYPE_CHECKING:
-    from shardwright.bench.aiperf import Target
-    from shardwright.bench.compare import Change
+    from shardwright.bench.compare import Baseline
     from shardwright.bench.report import Bench
-    from shardwright.bench.run import LoadTool, Run
+    from shardwright.bench.run import Method, Run
     from shardwright.bench.scenario import Scenario
-    from shardwright.model.measured import Measured
+
+_positive = click.FloatRange(min=0, min_open=True)
 
 
 @click.command()
-@click.argument("target", metavar="URL|SPEC.yaml")
-@click.option("--url", help="Endpoint to load, when TARGET is a spec.")
-@click.option("--spec", type=click.Path(path_type=Path), help="Spec, when TARGET is a URL.")
+@click.argument("target", metavar="SPEC.yaml|URL|NAME")
+@click.option("--url", help="Load this address from here, when TARGET is a spec.")
+@click.option("--spec", type=click.Path(path_type=Path), help="Spec, when TARGET is none.")
+@click.option("--ttft-ms", type=_positive, help="Objective, without a spec.")
+@click.option("--itl-ms", type=_positive, help="Objective, without a spec.")
+@click.option("--percentile", default=95.0, type=click.FloatRange(50, 99.9), show_default=True,
+              help="Of the objective, without a spec.")  # fmt: skip
 @click.option(
     "--sweep", "is_sweep", is_flag=True, help="Find the highest load that still meets it."
 )
+@click.option("--runs", default=1, type=click.IntRange(1, 20), show_default=True,
+              help="Independent runs of each load; intervals are over runs.")  # fmt: skip
 @click.option("--requests", type=click.IntRange(1), help="Requests per run.")
 @click.option("--concurrency", type=click.IntRange(1), help="Instead of the spec's load.")
+@click.option("--rate", type=_positive, help="Requests per second, Poisson, instead of it.")
+@click.option("--trace", type=click.Path(path_type=Path), help="Mooncake trace to replay instead.")
+@click.option("--input-tokens", type=click.IntRange(1), help="Mean prompt length.")
+@click.option("--output-tokens", type=click.IntRange(1), help="Mean answer length.")
 @click.option("--tokenizer", help="Directory or Hugging Face id; by default the served model.")
 @click.option("--api-key-env", help="Environment variable that holds the endpoint's API key.")
+@click.option("--dcgm-url", help="Metrics of a DCGM exporter; found by itself in a cluster.")
+@click.option("--image", help="Image with AIPerf, for the Job in the cluster.")
+@click.option("--tool", type=click.Choice(["auto", "aiperf", "vllm"]), default="auto",
+              show_default=True, help="Load tool of the Job in the cluster.")  # fmt: skip
 @click.option("--baseline", type=click.Path(path_type=Path), help="Earlier result to compare with.")
 @click.option("--max-regression", default="5%", show_default=True, help="With --baseline.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("bench"), show_default=True)
 @click.option("--junit", type=click.Path(path_type=Path), help="Write JUnit XML here.")
+@click.option("--record/--no-record", default=True, show_default=True,
+              help="Keep what was measured, for `calibrate`.")  # fmt: skip
+@namespace_option
+@cluster_options
 @output_option
 def command(
-    target: str,
-    url: str | None,
-    spec: Path | None,
-    is_sweep: bool,
-    requests: int | None,
-    concurrency: int | None,
-    tokenizer: str | None,
-    api_key_env: str | None,
-    baseline: Path | None,
-    max_regression: str,
-    out: Path,
-    junit: Path | None,
-    output: str,
-) -> int:
-    """Load an endpoint with AIPerf and judge it against the spec's objective.
+    target: str, url: str | None, spec: Path | None, ttft_ms: float | None, itl_ms: float | None,
+    percentile: float, is_sweep: bool, runs: int, requests: int | None, concurrency: int | None,
+    rate: float | None, trace: Path | None, input_tokens: int | None, output_tokens: int | None,
+    tokenizer: str | None, api_key_env: str | None, dcgm_url: str | None, image: str | None,
+    tool: str, baseline: Path | None, max_regression: str, out: Path, junit: Path | None,
+    record: bool, namespace: str | None, kubeconfig: Path | None, context: str | None, output: str,
+) -> int:  # fmt: skip
+    """Load an endpoint with AIPerf and judge it against its objective.
+
+    A URL is loaded from here. A spec, or the name of an endpoint in the current context, is loaded
+    by a Job beside it.
 
     Exit code 0: the objective is met; 1: it is missed, or worse than the baseline; 4: cannot tell.
     """
-    from shardwright.bench.aiperf import Target
-    from shardwright.bench.report import html, markdown
-    from shardwright.cli.bench_tool import find_aiperf
-    from shardwright.drive.aiperf import AiperfProcess
-    from shardwright.drive.openai import served_model
+    from shardwright.bench.compare import compare
+    from shardwright.bench.run import Method
+    from shardwright.drive.kube import connect
+    from shardwright.model.request import Slo
 
-    allowed = _fraction(max_regression)
-    address, spec = _where(target, url, spec)
-    question = read_question(spec, out)
-    key = _api_key(api_key_env)
-    scenario = scenario_of(question, requests, concurrency)
-    earlier = _baseline(baseline)
-    model = served_model(address, key)
-    tool = AiperfProcess(
-        executable=find_aiperf(_say), folder=question.folder.absolute(), api_key=key, say=_say
+    load = Load(
+        requests=requests, concurrency=concurrency, rate=rate, trace=trace,
+        input_tokens=input_tokens, output_tokens=output_tokens,
+    )  # fmt: skip
+    _check_load(load, is_sweep=is_sweep)
+    allowed = fraction(max_regression)
+    address, spec = told_apart(target, url, spec)
+    slo = Slo(
+        ttft_s=ttft_ms / 1e3 if ttft_ms else None,
+        itl_s=itl_ms / 1e3 if itl_ms else None,
+        percentile=percentile,
     )
-    goal = Target(
-        url=address, model=model, tokenizer=tokenizer or model, has_api_key=key is not None
+    question = read_question(spec, out, slo, load)
+    scenario = scenario_of(question, load)
+    earlier = _baseline(baseline, question.slo.percentile)
+    method = Method(
+        judge=judge_of(question),
+        percentile=question.slo.percentile,
+        num_runs=runs,
+        least_requests=requests or 0,
     )
-    bench = _run(tool, scenario, goal, question, is_sweep=is_sweep)
-    changes = _changes(earlier, bench.runs[-1].measured, allowed)
-    (question.folder / "report.html").write_text(html(bench), encoding="utf-8")
-    (question.folder / "report.md").write_text(markdown(bench), encoding="utf-8")
-    keep_records(bench, question)
+    is_name = address is None and not Path(target).is_file()
+    wanted = Wanted(
+        url=address, name=target if is_name else None, spec=spec, namespace=namespace,
+        tokenizer=tokenizer, api_key_env=api_key_env, dcgm_url=dcgm_url, image=image, tool=tool,
+    )  # fmt: skip
+    with ExitStack() as stack:
+        if address is not None:
+            aim = aim_here(wanted, address, question, _say)
+        else:
+            cluster = stack.enter_context(connect(kubeconfig, context))
+            aim = aim_in_cluster(wanted, cluster, question, _say)
+        bench = _run(aim, scenario, method, question, is_sweep=is_sweep)
+    if earlier is not None:
+        bench = replace(bench, changes=compare(earlier, bench.shown.measured, allowed))
+    write_reports(bench, question.folder)
+    if record:
+        keep_records(bench, question)
     if junit:
         from shardwright.bench.junit import junit as write_junit
 
-        junit.write_text(write_junit(bench.name, bench.runs[-1].verdict, changes), encoding="utf-8")
-    print_bench(bench, changes, output)
+        text = write_junit(bench.name, bench.shown.verdict, bench.changes)
+        junit.write_text(text, encoding="utf-8")
+    print_bench(bench, output)
     _say(f"report: {question.folder / 'report.html'}")
-    is_worse = any(change.is_regression for change in changes)
+    is_worse = any(change.is_regression for change in bench.changes)
     return ExitCode.VERDICT_NO if is_worse else bench.outcome.exit_code
 
 
@@ -101,7 +140,22 @@ def _say(line: str) -> None:
     click.echo(line, err=True)
 
 
-def _fraction(text: str) -> float:
+def _check_load(load: Load, *, is_sweep: bool) -> None:
+    given = [n for n in ("concurrency", "rate", "trace") if getattr(load, n) is not None]
+    if len(given) > 1:
+        raise usage_error(
+            "two-loads", f"--{given[0]} and --{given[1]} exclude each other",
+            remedy="pass one of them",
+        )  # fmt: skip
+    if is_sweep and given and given != ["concurrency"]:
+        raise usage_error(
+            "sweep-of-concurrency", f"a sweep varies the concurrency, not the {given[0]}",
+            remedy=f"leave out --{given[0]}, or --sweep",
+        )  # fmt: skip
+
+
+def fraction(text: str) -> float:
+    """Read a share, as 5% or 0.05."""
     try:
         value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
@@ -113,81 +167,46 @@ def _fraction(text: str) -> float:
     return value
 
 
-def _where(target: str, url: str | None, spec: Path | None) -> tuple[str, Path | None]:
-    """Tell a URL from a spec file; a spec needs a URL to load."""
-    if "://" in target:
-        return target, spec
-    path = Path(target)
-    if not path.exists():
-        raise usage_error(
-            "target-unknown",
-            f"{target!r} is neither a URL nor a spec file",
-            remedy="pass http://host:port, or a spec file with --url",
-        )
-    if url is None:
-        raise usage_error(
-            "endpoint-unknown",
-            f"where {target} is served is not known",
-            remedy="pass --url http://host:port",
-        )
-    return url, path
-
-
-def _api_key(variable: str | None) -> str | None:
-    if variable is None:
-        return None
-    if not os.environ.get(variable):
-        raise usage_error(
-            "api-key-missing",
-            f"the environment variable {variable} is not set",
-            remedy=f"export {variable}=…",
-        )
-    return os.environ[variable]
-
-
 def _run(
-    tool: LoadTool, scenario: Scenario, goal: Target, question: Question, *, is_sweep: bool
+    aim: Aim, scenario: Scenario, method: Method, question: Question, *, is_sweep: bool
 ) -> Bench:
     from shardwright.bench.report import Bench
     from shardwright.bench.run import measure, sweep
     from shardwright.verify.verdict import Outcome
 
-    judge = judge_of(question)
     best: int | None = None
     runs: tuple[Run, ...]
     if is_sweep:
-        found = sweep(tool, scenario, goal, judge)
+        found = sweep(aim.tool, scenario, aim.target, method)
         runs, best = found.runs, found.best
         outcome = Outcome.PASS if best is not None else runs[0].verdict.outcome
     else:
-        runs = (measure(tool, scenario, goal, "run", judge),)
+        runs = (measure(aim.tool, scenario, aim.target, "run", method),)
         outcome = runs[0].verdict.outcome
-    name = question.resolved.request.name if question.resolved else goal.url
-    measured = runs[0].measured
-    return Bench(
+    name = question.resolved.request.name if question.resolved else aim.target.model
+    bench = Bench(
         name=name,
         runs=runs,
         outcome=outcome,
+        is_sweep=is_sweep,
         best=best,
         spec=spec_text(question),
-        environment=(
-            ("endpoint", goal.url),
-            ("model", goal.model),
-            ("load tool", f"{measured.tool} {measured.tool_version or ''}".strip()),
-        ),
+        startup=aim.startup,
+        environment=surroundings(aim, runs[0]),
     )
+    return replace(bench, **planned(question), advice=advice_of(question, bench))
 
 
-def _baseline(path: Path | None) -> Measured | None:
-    from shardwright.verify.readers import read_result
+def _baseline(path: Path | None, percentile: float) -> Baseline | None:
+    from shardwright.bench.compare import baseline_of
+    from shardwright.cli.bench_output import RESULT
 
     if path is None:
         return None
-    found = path / "profile_export_aiperf.json" if path.is_dir() else path
-    return read_result(read_text(found), str(found))
-
-
-def _changes(earlier: Measured | None, now: Measured, allowed: float) -> tuple[Change, ...]:
-    from shardwright.bench.compare import compare
-
-    return compare(earlier, now, allowed) if earlier else ()
+    names = (RESULT, "profile_export_aiperf.json") if path.is_dir() else ()
+    found = next((path / name for name in names if (path / name).is_file()), path)
+    records = found.parent / "profile_export.jsonl"
+    is_aiperf = "aiperf" in found.name and records.is_file()
+    return baseline_of(
+        read_text(found), str(found), read_text(records) if is_aiperf else None, percentile
+    )

@@ -1,8 +1,8 @@
-"""What a bench leaves: lines on stdout and records of what was measured."""
+"""What a bench leaves: lines on stdout, reports, and records of what was measured."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,9 +10,27 @@ from shardwright.cli.options import print_json
 from shardwright.model.errors import ShardwrightError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from shardwright.bench.compare import Change
     from shardwright.bench.report import Bench
     from shardwright.cli.bench_question import Question
+
+RESULT = "result.json"
+API_VERSION = "shardwright.dev/bench/v1alpha1"
+
+
+def write_reports(bench: Bench, folder: Path) -> None:
+    """Write the page, the summary and the result, which a later run takes as its baseline."""
+    import json
+
+    from shardwright.bench.page import html
+    from shardwright.bench.report import markdown
+
+    result = json.dumps(as_json(bench), indent=2, sort_keys=True, ensure_ascii=False)
+    texts = (("report.html", html(bench)), ("report.md", markdown(bench)), (RESULT, result + "\n"))
+    for name, text in texts:
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 def keep_records(bench: Bench, question: Question) -> None:
@@ -37,7 +55,9 @@ def keep_records(bench: Bench, question: Question) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
             for run in bench.runs:
-                file.write(to_line(record(run, setting)))
+                row = record(run, setting)
+                if row is not None:
+                    file.write(to_line(row))
     except OSError as error:
         raise ShardwrightError(
             code="records-not-writable",
@@ -46,37 +66,82 @@ def keep_records(bench: Bench, question: Question) -> None:
         ) from error
 
 
-def print_bench(bench: Bench, changes: tuple[Change, ...], output: str) -> None:
-    """Print the verdict of each run, the curve and any comparison."""
-    from shardwright.bench.curve import sparkline
+def as_json(bench: Bench) -> dict[str, Any]:
+    """Shape a bench for -o json; single requests stay in the tool's own files."""
     from shardwright.model.plain import plain
-    from shardwright.verify.words import verdict_text
 
-    if output == "json":
-        runs = [
+    runs = []
+    for run in bench.runs:
+        measured = {k: v for k, v in plain(run.measured).items() if k != "samples"}
+        server = plain(run.server)
+        if server:
+            server.pop("scrapes")
+        runs.append(
             {
                 "scenario": plain(run.scenario),
                 "verdict": plain(run.verdict),
-                "server": plain(run.server),
+                "measured": measured,
+                "server": server,
+                "gpu": plain(run.gpu),
                 "folder": run.folder,
             }
-            for run in bench.runs
-        ]
-        print_json(
-            {"outcome": bench.outcome.value, "best": bench.best, "runs": runs,
-             "changes": plain(changes)}
-        )  # fmt: skip
+        )
+    return {
+        "apiVersion": API_VERSION,
+        "name": bench.name,
+        "outcome": bench.outcome.value,
+        "best": bench.best,
+        "advice": list(bench.advice),
+        "runs": runs,
+        "changes": plain(bench.changes),
+        "environment": dict(bench.environment),
+    }
+
+
+def print_bench(bench: Bench, output: str) -> None:
+    """Print the verdict of each run, the curve, what would mend a miss, and any comparison."""
+    from shardwright.verify.words import verdict_text
+
+    if output == "json":
+        print_json(as_json(bench))
         return
     for run in bench.runs:
+        if len(bench.runs) > 1:
+            click.echo(f"{run.scenario.load}: ", nl=False)
         click.echo(verdict_text(run.measured, run.verdict), nl=False)
         for line in run.server.explain() if run.server else ():
             click.echo(f"  engine: {line}")
-    if len(bench.runs) > 1:
-        rates = [run.measured.output_tokens_per_s or 0.0 for run in bench.runs]
-        loads = ", ".join(str(run.scenario.concurrency) for run in bench.runs)
-        click.echo(f"tokens/s over concurrency ({loads}): {sparkline(rates)}")
-        best = "none that was tried" if bench.best is None else str(bench.best)
-        click.echo(f"highest concurrency that meets the objective: {best}")
-    for change in changes:
-        mark = "WORSE" if change.is_regression else "ok"
-        click.echo(f"  {mark}: {change.name} {change.before:.4g} -> {change.after:.4g}")
+        if run.gpu:
+            click.echo(f"  {run.gpu.explain()}")
+    if bench.is_sweep:
+        _print_curve(bench)
+    for line in bench.advice:
+        click.echo(f"  mend: {line}")
+    for change in bench.changes:
+        click.echo(_change(change))
+
+
+def _print_curve(bench: Bench) -> None:
+    from shardwright.bench.curve import sparkline
+
+    loads = ", ".join(str(run.scenario.concurrency) for run in bench.runs)
+    click.echo(f"over concurrency {loads}")
+    rates = [run.measured.output_tokens_per_s or 0.0 for run in bench.runs]
+    click.echo(f"  tokens/s   {sparkline(rates)}  {min(rates):,.0f} to {max(rates):,.0f}")
+    foreseen = [run.verdict.predicted_output_tokens_per_s for run in bench.runs]
+    known = [rate for rate in foreseen if rate is not None]
+    if known:
+        click.echo(f"  predicted  {sparkline(known)}  {min(known):,.0f} to {max(known):,.0f}")
+    for name in ("ttft", "itl"):
+        terms = [t for run in bench.runs for t in run.verdict.terms if t.name == name]
+        values = [t.measured_s for t in terms if t.measured_s is not None]
+        if values:
+            line = f"  {name.upper():<9}  {sparkline(values)}  "
+            click.echo(f"{line}{min(values) * 1e3:,.1f} to {max(values) * 1e3:,.1f} ms")
+    best = "none that was tried" if bench.best is None else str(bench.best)
+    click.echo(f"highest concurrency that meets the objective: {best}")
+
+
+def _change(change: Change) -> str:
+    mark = "WORSE" if change.is_regression else "ok"
+    return f"  {mark}: {change.name} {change.before:.4g} -> {change.after:.4g} against the baseline"

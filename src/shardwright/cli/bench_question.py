@@ -6,66 +6,146 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shardwright.cli.options import read_text
+from shardwright.model.errors import usage_error
+
 if TYPE_CHECKING:
+    from shardwright.bench.prediction import Predictor
     from shardwright.bench.run import Judge
     from shardwright.bench.scenario import Scenario
     from shardwright.cli.resolve import Resolved
     from shardwright.model.measured import Measured
     from shardwright.model.plan import Plan
+    from shardwright.model.request import Slo
     from shardwright.verify.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What the command line says instead of the spec; None: as the spec has it."""
+
+    requests: int | None = None
+    concurrency: int | None = None
+    rate: float | None = None
+    trace: Path | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is asked: the spec and its plan where there is a spec, and the folder of this bench."""
+    """What is asked: the spec and its plan where there is a spec, and the folder of this bench.
+
+    slo: of the spec, or of the command line. trace: the file to replay, if one is asked for.
+    """
 
     resolved: Resolved | None
     plan: Plan | None
+    slo: Slo
     folder: Path
+    trace: Path | None = None
+
+    @property
+    def predictor(self) -> Predictor | None:
+        """The planner on this deployment; None without a spec."""
+        from shardwright.bench.prediction import Predictor
+
+        if self.resolved is None or self.plan is None:
+            return None
+        return Predictor(request=self.resolved.request, shape=self.resolved.shape, plan=self.plan)
 
 
-def read_question(spec: Path | None, out: Path) -> Question:
+def read_question(spec: Path | None, out: Path, slo: Slo, load: Load) -> Question:
     """Read the spec, if there is one, and make the folder of this bench."""
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise usage_error(
+            "file-not-writable", f"{out} cannot be made: {error.strerror}",
+            remedy="pass --out FOLDER",
+        ) from error  # fmt: skip
+    trace = load.trace
     if spec is None:
-        return Question(resolved=None, plan=None, folder=out)
+        return Question(resolved=None, plan=None, slo=slo, folder=out, trace=trace)
     from shardwright.cli.resolve import resolve
     from shardwright.planner.plan import make_plan
 
+    if slo.ttft_s or slo.itl_s:
+        raise usage_error(
+            "two-objectives",
+            "a spec and an objective on the command line exclude each other",
+            remedy="change the slo in the spec, or leave out the spec",
+        )
     resolved = resolve(spec)
-    plan = make_plan(resolved.request, resolved.shape)
-    return Question(resolved=resolved, plan=plan, folder=out)
+    named = resolved.request.workload.trace
+    if trace is None and named and not (load.concurrency or load.rate):
+        trace = spec.parent / named
+    return Question(
+        resolved=resolved,
+        plan=make_plan(resolved.request, resolved.shape),
+        slo=resolved.request.slo,
+        folder=out,
+        trace=trace,
+    )
 
 
-def scenario_of(question: Question, requests: int | None, concurrency: int | None) -> Scenario:
+def scenario_of(question: Question, load: Load) -> Scenario:
     """The spec's load, or what the command line says instead."""
     from dataclasses import replace
 
-    from shardwright.bench.scenario import scenario_for
-    from shardwright.model.request import Slo, Workload
+    from shardwright.bench.scenario import replayed, scenario_for
+    from shardwright.model.request import Workload
 
     request = question.resolved.request if question.resolved else None
     workload = request.workload if request else Workload(input_tokens=128, output_tokens=64)
-    if concurrency:
-        workload = replace(workload, concurrency=concurrency, requests_per_s=None)
-    return scenario_for(workload, request.slo if request else Slo(), num_requests=requests)
+    if load.concurrency or load.rate:
+        workload = replace(workload, concurrency=load.concurrency, requests_per_s=load.rate)
+    workload = replace(
+        workload,
+        input_tokens=load.input_tokens or workload.input_tokens,
+        output_tokens=load.output_tokens or workload.output_tokens,
+    )
+    scenario = scenario_for(workload, question.slo, num_requests=load.requests)
+    if question.trace is None:
+        return scenario
+    lines = [line for line in read_text(question.trace).splitlines() if line.strip()]
+    _check_trace(question.trace, lines)
+    asked = min(load.requests or len(lines), len(lines))
+    return replayed(scenario, str(question.trace.absolute()), asked)
+
+
+def _check_trace(path: Path, lines: list[str]) -> None:
+    """A trace is one JSON object a line, with lengths and an instant in milliseconds."""
+    import json
+
+    for number, line in enumerate(lines, 1):
+        try:
+            entry = json.loads(line)
+            is_good = "timestamp" in entry and ("input_length" in entry or "text_input" in entry)
+        except (ValueError, TypeError):
+            is_good = False
+        if not is_good:
+            raise usage_error(
+                "trace-not-read",
+                f"{path}:{number} is no entry of a Mooncake trace",
+                remedy='write one JSON object a line: {"timestamp": 0, "input_length": 512, '
+                '"output_length": 64}, milliseconds and tokens',
+            )
+    if not lines:
+        raise usage_error("trace-empty", f"{path} has no entry", remedy="pass another --trace")
 
 
 def judge_of(question: Question) -> Judge:
-    """Judge by the spec's objective, beside the prediction where the load is the planned one."""
-    from shardwright.model.request import Slo
+    """Judge by the objective, beside the planner's prediction of that very load."""
     from shardwright.verify.verdict import judge
 
-    slo = question.resolved.request.slo if question.resolved else Slo()
-    plan = question.plan
+    plan, predictor = question.plan, question.predictor
 
-    def call(scenario: Scenario, measured: Measured) -> Verdict:
-        asked = question.resolved.request.workload.concurrency if question.resolved else None
-        is_planned_load = plan is not None and scenario.concurrency == asked
+    def call(scenario: Scenario, runs: tuple[Measured, ...]) -> Verdict:
         return judge(
-            measured,
-            slo,
-            predicted=plan.speed if plan and is_planned_load else None,
+            runs,
+            question.slo,
+            predicted=predictor.speed_at(scenario) if predictor else None,
             num_gpus=plan.layout.num_gpus if plan else None,
             usd_per_hour=plan.cost.usd_per_hour if plan and plan.cost else None,
         )

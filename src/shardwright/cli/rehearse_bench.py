@@ -10,11 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shardwright.bench.aiperf import Target
-from shardwright.bench.report import Bench, html, markdown
-from shardwright.bench.run import Run, measure
-from shardwright.bench.scenario import Scenario
+from shardwright.bench.curve import sparkline
+from shardwright.bench.endpoint import Startup
+from shardwright.bench.report import Bench
+from shardwright.bench.run import Method, Run, measure
+from shardwright.bench.scenario import Scenario, at_concurrency
+from shardwright.cli.bench_facts import surroundings
+from shardwright.cli.bench_output import write_reports
+from shardwright.cli.bench_target import Aim
 from shardwright.drive.aiperf import AiperfProcess
-from shardwright.verify.confidence import requests_needed
+from shardwright.rehearse.events import PhaseDone
 from shardwright.verify.proof import Check
 from shardwright.verify.verdict import judge
 
@@ -27,7 +32,7 @@ INPUT_TOKENS, OUTPUT_TOKENS = 32, 8
 LOADS = (2, 8)
 """Concurrencies: two points make a curve, and fit the two cores a rehearsal may have."""
 
-Load = Callable[[str, str, str | None], tuple[Check, ...]]
+Load = Callable[[str, str, str | None, tuple[PhaseDone, ...]], tuple[Check, ...]]
 
 
 def aiperf_load(
@@ -35,35 +40,65 @@ def aiperf_load(
 ) -> Load:
     """Return what sends the load and judges it; reports are written into the folder."""
 
-    def by_slo(scenario: Scenario, measured: Measured) -> Verdict:
+    def by_slo(scenario: Scenario, runs: tuple[Measured, ...]) -> Verdict:
         del scenario
-        return judge(measured, slo)
+        return judge(runs, slo)
 
-    def load(url: str, model: str, key: str | None) -> tuple[Check, ...]:
+    def load(
+        url: str, model: str, key: str | None, phases: tuple[PhaseDone, ...]
+    ) -> tuple[Check, ...]:
         tool = AiperfProcess(executable=executable, folder=folder, api_key=key, say=say)
         target = Target(url=url, model=model, tokenizer=str(tokenizer), has_api_key=key is not None)
+        method = Method(judge=by_slo, percentile=slo.percentile)
         runs = tuple(
-            measure(tool, _scenario(n, slo.percentile), target, f"concurrency-{n}", by_slo)
+            measure(tool, _scenario(n, slo.percentile), target, f"concurrency-{n}", method)
             for n in LOADS
         )
-        bench = Bench(name=model, runs=runs, outcome=runs[-1].verdict.outcome)
-        (folder / "report.html").write_text(html(bench), encoding="utf-8")
-        (folder / "report.md").write_text(markdown(bench), encoding="utf-8")
+        aim = Aim(tool=tool, target=target, facts=(("loaded from", "this machine, on its CPUs"),))
+        bench = Bench(
+            name=model,
+            runs=runs,
+            outcome=runs[-1].verdict.outcome,
+            startup=_startup(phases),
+            environment=surroundings(aim, runs[-1]),
+        )
+        write_reports(bench, folder)
+        say(f"bench report: {folder / 'report.html'}")
+        for name in ("tokens/s", "ITL"):
+            say(f"  {name:<9}{sparkline(_series(runs, name))}  over concurrency 2, 8")
         return tuple(_check(run) for run in runs)
 
     return load
 
 
+def _series(runs: tuple[Run, ...], name: str) -> list[float]:
+    if name == "tokens/s":
+        return [run.measured.output_tokens_per_s or 0.0 for run in runs]
+    return [next(t.measured_s or 0.0 for t in r.verdict.terms if t.name == "itl") for r in runs]
+
+
+def _startup(phases: tuple[PhaseDone, ...]) -> tuple[Startup, ...]:
+    """The phases of the slowest member, one after the other."""
+    steps, before = [], 0.0
+    for name in dict.fromkeys(phase.phase for phase in phases):
+        end = max(phase.at_s for phase in phases if phase.phase == name)
+        if end >= before:
+            steps.append(Startup(name=name, start_s=before, end_s=end))
+            before = end
+    return tuple(steps)
+
+
 def _scenario(concurrency: int, percentile: float) -> Scenario:
-    return Scenario(
+    scenario = Scenario(
         concurrency=concurrency,
         requests_per_s=None,
         input_tokens=INPUT_TOKENS,
         output_tokens=OUTPUT_TOKENS,
         prefix_tokens=0,
-        num_requests=requests_needed(percentile),
+        num_requests=0,
         num_warmup=concurrency,
     )
+    return at_concurrency(scenario, concurrency, percentile)
 
 
 def _check(run: Run) -> Check:

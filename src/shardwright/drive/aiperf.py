@@ -10,7 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from shardwright.bench.aiperf import API_KEY_VARIABLE, Target, aiperf_config
+from shardwright.bench.aiperf import (
+    API_KEY_VARIABLE,
+    GPU_SERIES,
+    RECORDS,
+    SERVER_METRICS,
+    SERVER_SERIES,
+    SUMMARY,
+    Target,
+    aiperf_config,
+)
 from shardwright.bench.run import ResultFiles
 from shardwright.bench.scenario import Scenario
 from shardwright.model.errors import ShardwrightError
@@ -35,6 +44,8 @@ class AiperfProcess:
         """Send the load and read back what AIPerf wrote. An interrupt ends AIPerf first."""
         place = self.folder / name
         place.mkdir(parents=True, exist_ok=True)
+        for old in (SUMMARY, RECORDS, SERVER_METRICS, SERVER_SERIES, GPU_SERIES):
+            (place / old).unlink(missing_ok=True)  # of an earlier bench into the same folder
         config = place / "aiperf.json"
         config.write_text(json.dumps(aiperf_config(scenario, target, str(place)), indent=2))
         self.say(f"{name}: {scenario.num_requests} requests at {scenario.load}")
@@ -42,14 +53,16 @@ class AiperfProcess:
         with log.open("w") as out:
             argv = [str(self.executable), "profile", "--config", str(config)]
             code = self._run(argv, out.fileno(), is_local=Path(target.tokenizer).is_dir())
-        summary = place / "profile_export_aiperf.json"
+        summary = place / SUMMARY
         if code != 0 or not summary.is_file():
             raise _failed(code, log)
         return ResultFiles(
             folder=str(place),
             summary=summary.read_text(),
-            records=_text(place / "profile_export.jsonl"),
-            server_metrics=_text(place / "server_metrics_export.json"),
+            records=_text(place / RECORDS),
+            server_metrics=_text(place / SERVER_METRICS),
+            server_series=_text(place / SERVER_SERIES),
+            gpu_series=_text(place / GPU_SERIES),
         )
 
     def _run(self, argv: list[str], out: int, *, is_local: bool) -> int:

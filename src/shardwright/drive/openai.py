@@ -28,6 +28,16 @@ def served_model(url: str, api_key: str | None) -> str:
         raise _unreachable(url, str(error)) from error
 
 
+def engine_version(url: str) -> str:
+    """Return the version that vLLM tells at /version; empty where it does not."""
+    try:
+        address = f"{url.rstrip('/')}/version"
+        with urllib.request.urlopen(address, timeout=TIMEOUT_S) as answer:  # noqa: S310
+            return f"vLLM {json.load(answer)['version']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 def _unreachable(url: str, why: str) -> ShardwrightError:
     return ShardwrightError(
         code="endpoint-unreachable",

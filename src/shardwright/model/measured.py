@@ -40,13 +40,25 @@ class Distribution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """The part of a run that counts, in seconds from its first request; num_left_out: completed
+    requests outside it.
+    """
+
+    start_s: float
+    end_s: float
+    num_left_out: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """One load test. ttft and itl are None if the answers were not streamed.
 
     itl is over requests of each request's mean, as AIPerf defines it. samples: one per completed
     request, where the tool kept them; errors: distinct messages, most frequent first.
     effective_concurrency: requests in flight on average; send_delay: from the moment a request was
-    due to the moment it left the client.
+    due to the moment it left the client. window: the steady state that the figures are of, None if
+    they are of the whole run.
     """
 
     tool: str
@@ -66,11 +78,13 @@ class Measured:
     samples: tuple[Sample, ...] = ()
     errors: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = field(default=())
+    window: Window | None = None
 
     @property
     def error_rate(self) -> float:
         """Failed requests among all, 0 to 1; 0 if there were none."""
         total = self.num_completed + self.num_failed
+        total += self.window.num_left_out if self.window else 0
         return self.num_failed / total if total else 0.0
 
     @property

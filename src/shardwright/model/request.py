@@ -121,13 +121,21 @@ class Parallelism:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """The load to plan for: a fixed concurrency or an arrival rate, never both."""
+    """The load to plan for: a fixed concurrency or an arrival rate, never both.
+
+    Lengths are means; the deviations, the number of different prefixes and the trace (a file beside
+    the spec) are for the load test, which sends them; plans are made for the means.
+    """
 
     input_tokens: int = 2048
     output_tokens: int = 256
     concurrency: int | None = None
     requests_per_s: float | None = None
     prefix_tokens: int = 0
+    input_stddev: float = 0.0
+    output_stddev: float = 0.0
+    num_prefixes: int = 1
+    trace: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,3 +215,4 @@ class Request:
     network: Network
     scheduling: Scheduling
     access: Access
+    bench_image: str | None = None

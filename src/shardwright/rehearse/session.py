@@ -43,8 +43,8 @@ class Job:
     """One rehearsal to do. deployed: the plan as it will be deployed; plan: what runs here.
 
     version: of the engine that runs here; nodes: how members are kept apart, for the report.
-    timeout_s: for each start of the group. load: sends a load to (base URL, model, API key) and
-    says what came of it; None for none.
+    timeout_s: for each start of the group. load: sends a load to (base URL, model, API key) of a
+    group that started in these phases and says what came of it; None for none.
     """
 
     deployed: LaunchPlan
@@ -58,7 +58,7 @@ class Job:
     timeout_s: float
     with_comparison: bool = True
     with_drill: bool = False
-    load: Callable[[str, str, str | None], tuple[Check, ...]] | None = None
+    load: Callable[[str, str, str | None, tuple[PhaseDone, ...]], tuple[Check, ...]] | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -97,7 +97,8 @@ class Session:
         if self.job.load is not None:
             yield Stage(name="bench", title="Loading the endpoint")
             client = self._client(self.job.plan)
-            for check in self.job.load(client.base, client.model, client.key):
+            phases = tuple(self._phases)
+            for check in self.job.load(client.base, client.model, client.key, phases):
                 self._checks.append(check)
                 yield check
             self._still_alive(watch)

@@ -163,6 +163,14 @@ class Workload(Strict):
     """Arrival rate, Poisson."""
     prefix_tokens: Annotated[int, Field(ge=0)] = 0
     """Tokens at the start of every prompt that are the same."""
+    input_tokens_stddev: Annotated[float, Field(ge=0)] = 0.0
+    """Standard deviation of the prompt length in a bench; plans are made for the mean."""
+    output_tokens_stddev: Annotated[float, Field(ge=0)] = 0.0
+    """Standard deviation of the answer length in a bench; plans are made for the mean."""
+    num_prefixes: Annotated[int, Field(ge=1, le=10_000)] = 1
+    """Different shared prefixes that prompts of a bench draw from."""
+    trace: str | None = None
+    """Mooncake trace (JSON lines) a bench replays instead, relative to this file."""
 
     @model_validator(mode="after")
     def _one_load(self) -> Workload:
@@ -184,6 +192,13 @@ class Slo(Strict):
     """Time between tokens, milliseconds."""
     percentile: Annotated[float, Field(ge=50, lt=100)] = 95.0
     """Percentile at which both must hold."""
+
+
+class Bench(Strict):
+    """How `shardwright bench` loads the endpoint inside the cluster."""
+
+    image: str | None = None
+    """Image with AIPerf; AIPerf's own, else `vllm bench serve` of the engine's image."""
 
 
 class Storage(Strict):
@@ -270,6 +285,7 @@ class Spec(Strict):
     """What starts the members of a group on Kubernetes."""
     workload: Workload = Workload()
     slo: Slo = Slo()
+    bench: Bench = Bench()
     storage: Storage = Storage()
     images: Images = Images()
     network: Network = Network()

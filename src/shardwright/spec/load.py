@@ -98,12 +98,17 @@ def to_request(document: d.Document) -> r.Request:
             concurrency=spec.workload.concurrency,
             requests_per_s=spec.workload.requests_per_second,
             prefix_tokens=spec.workload.prefix_tokens,
+            input_stddev=spec.workload.input_tokens_stddev,
+            output_stddev=spec.workload.output_tokens_stddev,
+            num_prefixes=spec.workload.num_prefixes,
+            trace=spec.workload.trace,
         ),
         slo=r.Slo(
             ttft_s=_seconds(spec.slo.ttft_ms),
             itl_s=_seconds(spec.slo.itl_ms),
             percentile=spec.slo.percentile,
         ),
+        bench_image=spec.bench.image,
         storage=r.Storage(
             claim=spec.storage.claim,
             access_mode=spec.storage.access_mode,

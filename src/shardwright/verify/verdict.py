@@ -6,7 +6,7 @@ with the same; between the two the run was too short. Called by `bench` and `ver
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from shardwright.model.errors import ExitCode
@@ -15,6 +15,8 @@ from shardwright.model.measured import Distribution, Measured
 from shardwright.model.plan import Speed
 from shardwright.model.request import Slo
 from shardwright.verify.confidence import lower_bound, requests_needed, upper_bound
+from shardwright.verify.repeats import Interval, percentile_interval, pooled
+from shardwright.verify.steady import quantile
 
 MAX_ERROR_RATE = 0.01  # more failed requests than this is a fail, whatever the latency
 CLIENT_BOUND_SHARE = 0.8  # of the asked concurrency that must really be in flight
@@ -40,7 +42,10 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term:
-    """One quantity at a percentile. Seconds; low and high bound it with 95 % confidence each."""
+    """One quantity at a percentile. Seconds; low and high bound it with 95 % confidence each.
+
+    between_runs: where its mean over several runs lies; None for a single run.
+    """
 
     name: str
     percentile: float
@@ -52,6 +57,7 @@ class Term:
     predicted_s: float | None
     outcome: Outcome | None
     reason: str = ""
+    between_runs: Interval | None = None
 
     @property
     def prediction_error(self) -> float | None:
@@ -72,23 +78,28 @@ class Verdict:
     goodput_share: float | None
     output_tokens_per_s: float | None
     output_tokens_per_s_per_gpu: float | None
+    predicted_output_tokens_per_s: float | None
     usd_per_million_output_tokens: float | None
     reasons: tuple[str, ...]
     findings: tuple[Finding, ...]
 
 
 def judge(
-    measured: Measured,
+    measured: Measured | tuple[Measured, ...],
     slo: Slo,
     *,
     predicted: Speed | None = None,
     num_gpus: int | None = None,
     usd_per_hour: float | None = None,
 ) -> Verdict:
-    """Judge a run. Without any objective the outcome rests on errors alone."""
+    """Judge a run, or several runs of one load together. Without any objective the outcome rests
+    on errors alone.
+    """
+    runs = measured if isinstance(measured, tuple) else (measured,)
+    measured = pooled(runs, slo.percentile)
     terms = (
-        _term("ttft", measured, slo.ttft_s, slo.percentile, predicted),
-        _term("itl", measured, slo.itl_s, slo.percentile, predicted),
+        _over_runs(_term("ttft", measured, slo.ttft_s, slo.percentile, predicted), runs),
+        _over_runs(_term("itl", measured, slo.itl_s, slo.percentile, predicted), runs),
     )
     findings = (*measured.findings, *_client_bound(measured))
     outcome, reasons = _outcome(measured, terms, findings)
@@ -104,6 +115,7 @@ def judge(
         goodput_share=_share(good, measured),
         output_tokens_per_s=rate,
         output_tokens_per_s_per_gpu=rate / num_gpus if rate and num_gpus else None,
+        predicted_output_tokens_per_s=predicted.output_tokens_per_s if predicted else None,
         usd_per_million_output_tokens=(
             usd_per_hour / 3600 / rate * 1e6 if rate and usd_per_hour is not None else None
         ),
@@ -121,7 +133,7 @@ def _term(
     high = upper_bound(values, percentile) if values else None
     value = summary.at(percentile) if summary else None
     if value is None and values:
-        value = sorted(values)[min(len(values) - 1, int(len(values) * percentile / 100))]
+        value = quantile(sorted(values), percentile)
     outcome, reason = _judge_term(measured, value, (low, high), objective, percentile)
     return Term(
         name=name,
@@ -135,6 +147,22 @@ def _term(
         outcome=outcome,
         reason=reason,
     )
+
+
+def _over_runs(term: Term, runs: tuple[Measured, ...]) -> Term:
+    """Take back a judgement that the runs do not share: they differ more than requests do."""
+    spread = percentile_interval(runs, term.name, term.percentile)
+    if spread is None:
+        return term
+    known = replace(term, between_runs=spread)
+    objective = term.objective_s
+    if objective is None or spread.high <= objective or spread.low > objective:
+        return known
+    reason = (
+        f"the {spread.num_runs} runs differ: the mean of their p{term.percentile:g} lies between "
+        f"{spread.low * 1e3:.0f} and {spread.high * 1e3:.0f} ms (95 %); do more runs"
+    )
+    return replace(known, outcome=Outcome.INCONCLUSIVE, reason=reason)
 
 
 def _judge_term(
@@ -189,7 +217,8 @@ def _outcome(
 def _client_bound(measured: Measured) -> tuple[Finding, ...]:
     asked, had = measured.concurrency, measured.effective_concurrency
     # the ends of a run are not full: only runs of many rounds tell
-    is_long = asked is not None and measured.num_completed >= 10 * asked
+    left_out = measured.window.num_left_out if measured.window else 0
+    is_long = asked is not None and measured.num_completed + left_out >= 10 * asked
     ttft = measured.ttft.at(50) if measured.ttft else None
     what = None
     if asked and had is not None and is_long and had < CLIENT_BOUND_SHARE * asked:

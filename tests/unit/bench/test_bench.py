@@ -11,14 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shardwright.bench.aiperf import API_KEY_VARIABLE, Target, aiperf_config
-from shardwright.bench.compare import compare
+from shardwright.bench.compare import baseline_of, compare, summary
 from shardwright.bench.curve import Curve, Point, draw_curve
 from shardwright.bench.junit import junit
-from shardwright.bench.report import Bench, html, markdown
-from shardwright.bench.run import ResultFiles, measure, sweep
-from shardwright.bench.scenario import Scenario, scenario_for
+from shardwright.bench.page import html
+from shardwright.bench.report import Bench, markdown
+from shardwright.bench.run import Method, ResultFiles, measure, sweep
+from shardwright.bench.scenario import Scenario, replayed, scenario_for
 from shardwright.bench.search import highest_pass, next_concurrency
-from shardwright.bench.server import read_server_metrics
+from shardwright.bench.server import read_server_metrics, read_server_side
+from shardwright.bench.telemetry import read_gpu_use
 from shardwright.model.request import Slo, Workload
 from shardwright.verify.verdict import Outcome, judge
 
@@ -66,8 +68,7 @@ class KnownServer:
         )
 
 
-def by_slo(scenario, measured):
-    return judge(measured, SLO)
+BY_SLO = Method(judge=lambda scenario, runs: judge(runs, SLO))
 
 
 def scenario(concurrency=8):
@@ -79,7 +80,7 @@ def scenario(concurrency=8):
 
 def test_a_sweep_finds_the_load_the_server_can_carry():
     server = KnownServer()
-    found = sweep(server, scenario(), TARGET, by_slo)
+    found = sweep(server, scenario(), TARGET, BY_SLO)
     # 2 ms x 25 = 50 ms is just within; the search stops when neighbours are within 10 %
     assert 23 <= found.best <= 25
     assert len(server.asked) == len(set(server.asked))
@@ -87,7 +88,7 @@ def test_a_sweep_finds_the_load_the_server_can_carry():
 
 
 def test_a_sweep_goes_down_when_the_start_is_too_much():
-    found = sweep(KnownServer(), scenario(200), TARGET, by_slo)
+    found = sweep(KnownServer(), scenario(200), TARGET, BY_SLO)
     assert 23 <= found.best <= 25
 
 
@@ -106,14 +107,17 @@ def test_the_search_ends_and_never_promises_what_was_not_shown(limit, start):
 
 def test_scenario_from_the_spec():
     made = scenario_for(Workload(concurrency=32), Slo(percentile=95))
+    # ten rounds of 32 hold 59 requests besides the first and the last round
     assert (made.num_requests, made.num_warmup) == (320, 32)
+    few = scenario_for(Workload(concurrency=4), Slo(percentile=99))
+    assert few.num_requests == 299 + 2 * 4
     rate = scenario_for(Workload(requests_per_s=2.5), Slo(percentile=99))
-    assert (rate.concurrency, rate.num_requests, rate.load) == (None, 299, "2.5 requests/s")
+    assert (rate.concurrency, rate.num_requests, rate.load) == (None, 299 + 16, "2.5 requests/s")
 
 
 def test_the_configuration_for_aiperf_names_the_key_and_never_holds_it():
     target = Target(url="http://h:8000", model="m", tokenizer="/t", has_api_key=True)
-    config = aiperf_config(scenario(), target, "/runs/a")
+    config = aiperf_config(scenario(), target, "/runs/a")["benchmark"]
     assert config["endpoint"]["api_key"] == "${" + API_KEY_VARIABLE + "}"
     assert config["endpoint"]["extra"] == {"ignore_eos": True}
     kinds = [(p["kind"], p["requests"], p["concurrency"]) for p in config["phases"]]
@@ -122,27 +126,29 @@ def test_the_configuration_for_aiperf_names_the_key_and_never_holds_it():
 
 def test_shared_prefixes_are_part_of_the_prompt_length():
     made = scenario_for(Workload(input_tokens=100, prefix_tokens=60, concurrency=1), Slo())
-    dataset = aiperf_config(made, TARGET, "a")["datasets"][0]
+    dataset = aiperf_config(made, TARGET, "a")["benchmark"]["datasets"][0]
     assert dataset["prompts"]["isl"]["mean"] == 40
     assert dataset["prefix_prompts"]["length"] == 60
 
 
 def test_regressions_beyond_what_is_allowed():
-    before = measure(KnownServer(), scenario(10), TARGET, "a", by_slo).measured
-    after = measure(KnownServer(), scenario(11), TARGET, "b", by_slo).measured
-    changes = {c.name: c for c in compare(before, after, 0.05)}
+    before = measure(KnownServer(), scenario(10), TARGET, "a", BY_SLO).measured
+    after = measure(KnownServer(), scenario(11), TARGET, "b", BY_SLO).measured
+    changes = {c.name: c for c in compare(summary(before), after, 0.05)}
     itl = changes["mean time between tokens, s"]
     assert itl.worse == pytest.approx(0.1)  # 20 ms to 22 ms
     assert itl.is_regression
     assert not changes["mean time to first token, s"].is_regression
-    assert not any(c.is_regression for c in compare(before, after, 0.11))
-    better = {c.name: c for c in compare(after, before, 0.05)}
+    assert not any(c.is_regression for c in compare(summary(before), after, 0.11))
+    better = {c.name: c for c in compare(summary(after), before, 0.05)}
     assert better["mean time between tokens, s"].worse < 0
 
 
 def bench():
-    found = sweep(KnownServer(), scenario(), TARGET, by_slo)
-    return Bench(name="demo <1>", runs=found.runs, outcome=Outcome.PASS, best=found.best)
+    found = sweep(KnownServer(), scenario(), TARGET, BY_SLO)
+    return Bench(
+        name="demo <1>", runs=found.runs, outcome=Outcome.PASS, is_sweep=True, best=found.best
+    )
 
 
 def test_the_page_is_self_contained_and_escaped():
@@ -150,7 +156,8 @@ def test_the_page_is_self_contained_and_escaped():
     assert "demo &lt;1&gt;" in page
     assert "src=" not in page
     assert "http" not in page.replace("http://www.w3.org/2000/svg", "").replace("http://127", "")
-    assert page.count("<svg") == 2
+    assert page.count('<svg xmlns="http://www.w3.org/2000/svg" class="sw-curve"') == 2
+    assert page.count('class="sw-picture"') == 2  # TTFT and ITL over requests
 
 
 def test_markdown_has_a_row_per_run():
@@ -160,7 +167,7 @@ def test_markdown_has_a_row_per_run():
 
 
 def test_junit_counts():
-    run = measure(KnownServer(), scenario(100), TARGET, "a", by_slo)
+    run = measure(KnownServer(), scenario(100), TARGET, "a", BY_SLO)
     suite = ElementTree.fromstring(junit("demo", run.verdict))
     assert (suite.get("tests"), suite.get("failures")) == ("2", "1")  # itl, failed requests
 
@@ -174,6 +181,7 @@ def test_curve_places_points_to_scale():
     circles = [c for c in svg if c.tag.endswith("circle")]
     xs, ys = [float(c.get("cx")) for c in circles], [float(c.get("cy")) for c in circles]
     assert (xs[1] - 72) == pytest.approx(2 * (xs[0] - 72), rel=0.01)
+    assert ys[1] < ys[0] < 308
     assert (308 - ys[1]) == pytest.approx(2 * (308 - ys[0]), rel=0.01)
 
 
@@ -202,3 +210,88 @@ def test_server_metrics_explain_a_full_cache():
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"metrics": 3}', '{"metrics": null}'])
 def test_broken_server_metrics_are_unknown_not_an_error(text):
     assert read_server_metrics(text).explain() == ()
+
+
+def scrape(at, usage, preemptions, phase="profiling"):
+    def one(value):
+        return [{"value": value}]
+
+    metrics = {
+        "vllm:kv_cache_usage_perc": one(usage),
+        "vllm:num_preemptions": one(preemptions),
+        "vllm:num_requests_running": one(4),
+    }
+    return json.dumps({"timestamp_ns": at * 10**9, "metrics": metrics, "benchmark_phase": phase})
+
+
+def test_a_full_cache_is_told_with_the_second_it_was_full_from():
+    series = "\n".join(
+        [scrape(90, 0.1, 3, "warmup"), scrape(100, 0.4, 3), scrape(120, 0.7, 3),
+         scrape(140, 0.99, 3), scrape(160, 0.99, 215)]
+    )  # fmt: skip
+    export = {"metrics": {"vllm:num_preemptions": {"series": [{"stats": {"total": 212}}]}}}
+    found = read_server_side(json.dumps(export), series)
+    assert found.full_from_s == 40
+    assert found.scrapes[-1].preemptions == 212
+    assert found.explain()[0].startswith("KV cache full from t=40 s: 212 preemptions")
+    assert read_server_side(None, series) is None
+
+
+def test_gpu_telemetry_counts_only_what_was_seen_during_the_load():
+    def line(gpu, at, busy, watts):
+        data = {
+            "nvidia_gpu_utilization": busy,
+            "nvidia_power_usage": watts,
+            "nvidia_memory_used": 70,
+        }
+        row = {"gpu_uuid": gpu, "timestamp_ns": at * 10**9, "telemetry_data": data}
+        return json.dumps(row)
+
+    series = "\n".join(
+        [
+            line("a", 1, 0, 80),
+            line("a", 10, 90, 500),
+            line("b", 10, 50, 400),
+            line("b", 12, 70, 400),
+        ]
+    )
+    found = read_gpu_use(series, 5, 20)
+    # means of the GPUs: 90 and 60 %; 500 and 400 W
+    assert (found.num_gpus, found.utilization, found.utilization_least) == (2, 0.75, 0.6)
+    assert found.power_w == 450
+    assert read_gpu_use(series, 30, 40) is None
+
+
+def test_lengths_prefixes_and_rates_reach_aiperf():
+    load = Workload(
+        input_tokens=100, input_stddev=20, output_tokens=50, output_stddev=5, prefix_tokens=60,
+        num_prefixes=3, requests_per_s=2.5,
+    )  # fmt: skip
+    config = aiperf_config(scenario_for(load, Slo()), TARGET, "a")["benchmark"]
+    dataset = config["datasets"][0]
+    assert dataset["prompts"]["isl"] == {"mean": 40, "stddev": 20}
+    assert dataset["prompts"]["osl"] == {"mean": 50, "stddev": 5}
+    assert dataset["prefix_prompts"] == {"pool_size": 3, "length": 60}
+    assert {(p["type"], p["rate"]) for p in config["phases"]} == {("poisson", 2.5)}
+
+
+def test_a_trace_is_replayed_at_its_own_instants():
+    made = replayed(scenario_for(Workload(concurrency=4), Slo()), "/t.jsonl", 12)
+    config = aiperf_config(made, TARGET, "a")["benchmark"]
+    assert config["datasets"][0]["path"] == "/t.jsonl"
+    assert [p["type"] for p in config["phases"]] == ["fixed_schedule"]
+    assert made.load == "trace of 12 requests"
+
+
+def test_a_result_of_ours_is_a_baseline():
+    document = {
+        "apiVersion": "shardwright.dev/bench/v1alpha1", "best": 4,
+        "runs": [
+            {"scenario": {"concurrency": n}, "verdict": {
+                "output_tokens_per_s": 10.0 * n,
+                "terms": [{"name": "ttft", "mean_s": 0.1 * n}, {"name": "itl", "mean_s": None}]}}
+            for n in (2, 4)
+        ],
+    }  # fmt: skip
+    found = baseline_of(json.dumps(document), "result.json", None, 95)
+    assert (found.ttft_s, found.itl_s, found.output_tokens_per_s) == (0.4, None, 40.0)

@@ -1,0 +1,160 @@
+"""The load tool as a Job: applied, watched, read from its log, removed whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from shardwright.bench import aiperf, vllm_bench
+from shardwright.bench.aiperf import Target
+from shardwright.bench.endpoint import Endpoint
+from shardwright.bench.job import WORK, PodTool, job_objects
+from shardwright.bench.pods.send_load import unpacked
+from shardwright.bench.run import ResultFiles
+from shardwright.bench.scenario import Scenario
+from shardwright.model.cluster import Cluster, Object, reference
+from shardwright.model.errors import ExitCode, ShardwrightError
+from shardwright.model.running import Clock
+
+LOOK_S = 2.0
+NO_IMAGE = frozenset({"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull"})
+START_S = 600.0
+"""Seconds a pod may take to start: nodes to scale up, an image to pull."""
+ALL_LINES = 1_000_000
+
+
+class ImageMissing(Exception):  # noqa: N818  (a state of the cluster, seen and handled)
+    """The image of the load tool cannot be pulled here."""
+
+
+@dataclass(slots=True, kw_only=True)
+class JobTool:
+    """Runs loads as Jobs. tools: in order of preference; one whose image cannot be pulled is given
+    up for the next, once. folder: where result files are kept here.
+    """
+
+    cluster: Cluster
+    clock: Clock
+    endpoint: Endpoint
+    tools: tuple[PodTool, ...]
+    folder: Path
+    say: Callable[[str], None]
+    trace: str | None = None
+
+    def run(self, scenario: Scenario, target: Target, name: str) -> ResultFiles:
+        """Send the load and read back what the tool wrote."""
+        if scenario.trace:
+            scenario = replace(scenario, trace=f"{WORK}/trace.jsonl")
+        while True:
+            tool = self.tools[0]
+            self.say(f"{name}: {scenario.num_requests} requests at {scenario.load}, by {tool.name}")
+            try:
+                found = self._run(tool, scenario, target, name)
+                return self._kept(tool, found, name)
+            except ImageMissing as missing:
+                if len(self.tools) == 1:
+                    raise _no_image(str(missing)) from missing
+                self.say(f"{missing}; using {self.tools[1].name} of {self.tools[1].image} instead")
+                self.tools = self.tools[1:]
+
+    def _run(self, tool: PodTool, scenario: Scenario, target: Target, name: str) -> dict[str, str]:
+        suffix = name.replace("concurrency-", "c").replace("/", "-")
+        title = f"{self.endpoint.name[:40]}-bench-{suffix}"[:60].rstrip("-")
+        objects = job_objects(title, tool, self.endpoint, scenario, target, self.trace)
+        try:
+            self._remove(objects)  # of a run that was interrupted: a Job cannot be changed
+            for obj in objects:
+                self.cluster.apply(obj)
+            return self._result(tool, objects[1])
+        finally:
+            self._remove(objects)
+
+    def _remove(self, objects: tuple[Object, ...]) -> None:
+        for obj in objects:
+            self.cluster.delete(reference(obj))
+        while any(self._pods(objects[1])) or self.cluster.get(reference(objects[1])):
+            self.clock.sleep(LOOK_S)
+
+    def _pods(self, job: Object) -> tuple[Object, ...]:
+        labels = {"batch.kubernetes.io/job-name": job["metadata"]["name"]}
+        return self.cluster.list("v1", "Pod", namespace=job["metadata"]["namespace"], labels=labels)
+
+    def _result(self, tool: PodTool, job: Object) -> dict[str, str]:
+        began, pod = self.clock.now(), None
+        while True:
+            pods = self._pods(job)
+            pod = pods[0] if pods else None
+            phase = pod["status"].get("phase") if pod else None
+            if pod is not None and phase in ("Succeeded", "Failed"):
+                break
+            if pod is not None and phase == "Pending":
+                self._check_image(tool, pod)
+            if phase in (None, "Pending") and self.clock.now() - began > START_S:
+                raise _never_started(job, pod)
+            self.clock.sleep(LOOK_S)
+        log = self.cluster.logs(reference(pod), "bench", tail_lines=ALL_LINES)
+        files, status = unpacked(log)
+        if status != 0 or not files:
+            raise _failed(tool, status, log)
+        return files
+
+    def _check_image(self, tool: PodTool, pod: Object) -> None:
+        for container in pod["status"].get("containerStatuses", []):
+            waiting = container.get("state", {}).get("waiting") or {}
+            if waiting.get("reason") in NO_IMAGE:
+                message = f"the cluster cannot pull {tool.image}"
+                raise ImageMissing(message)
+
+    def _kept(self, tool: PodTool, files: dict[str, str], name: str) -> ResultFiles:
+        place = self.folder / name
+        place.mkdir(parents=True, exist_ok=True)
+        for file, text in files.items():
+            (place / file).write_text(text, encoding="utf-8")
+        summary = aiperf.SUMMARY if tool.is_aiperf else vllm_bench.RESULT
+        if summary not in files:
+            raise _failed(tool, 0, "the result is not among what the pod printed")
+        return ResultFiles(
+            folder=str(place),
+            summary=files[summary],
+            records=files.get(aiperf.RECORDS),
+            server_metrics=files.get(aiperf.SERVER_METRICS),
+            server_series=files.get(aiperf.SERVER_SERIES),
+            gpu_series=files.get(aiperf.GPU_SERIES),
+            file=summary,
+        )
+
+
+def _no_image(what: str) -> ShardwrightError:
+    return ShardwrightError(
+        code="bench-image-missing",
+        what=what,
+        remedy="mirror it and pass --image or spec.bench.image; or pass --tool vllm, which runs in "
+        "the engine's own image",
+        exit_code=ExitCode.FAILURE,
+    )
+
+
+def _never_started(job: Object, pod: Object | None) -> ShardwrightError:
+    conditions = (pod or {}).get("status", {}).get("conditions", [])
+    why = next((c.get("message") for c in conditions if c.get("status") == "False"), None)
+    return ShardwrightError(
+        code="bench-not-started",
+        what=f"the pod of Job {job['metadata']['name']} did not start within {START_S:.0f} s",
+        cause=why,
+        remedy="make room for 2 CPUs and 4 GiB, or pass the endpoint's URL and load it from here",
+        exit_code=ExitCode.FAILURE,
+    )
+
+
+def _failed(tool: PodTool, status: int | None, log: str) -> ShardwrightError:
+    lines = [line for line in log.splitlines() if line.strip() and not line.startswith("==")]
+    told = [line for line in lines if "rror" in line or "xception" in line] or lines
+    ended = "ended without a word" if status is None else f"ended with status {status}"
+    return ShardwrightError(
+        code="load-tool-failed",
+        what=f"{tool.name} in {tool.image} {ended}",
+        details=tuple(line[:200] for line in told[-5:]),
+        remedy="check that the endpoint answers in the cluster and that its tokenizer can be read",
+        exit_code=ExitCode.FAILURE,
+    )

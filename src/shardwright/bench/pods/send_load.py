@@ -1,0 +1,78 @@
+"""Run a load tool in a pod, then print its result files, so that reading the log is all we need.
+
+Each file is compressed and cut into lines `==shardwright-result NAME CHUNK`; the last line says
+that all of them are there. Started with the path of a JSON file: argv, env, files, results.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+MARK = "==shardwright-result"
+END = "==shardwright-end"
+WIDTH = 6000
+WORK = Path("/tmp/bench")  # noqa: S108  (an emptyDir of the pod)
+TAIL = 60
+
+
+def main() -> int:
+    """Write the inputs, run, print what came of it; the status is the tool's."""
+    asked = json.loads(Path(sys.argv[1]).read_text())
+    WORK.mkdir(parents=True, exist_ok=True)
+    for name, text in asked["files"].items():
+        (WORK / name).write_text(text)
+    log = WORK / "tool.out"
+    with log.open("w") as out:
+        done = subprocess.run(
+            asked["argv"], stdout=out, stderr=subprocess.STDOUT, env=os.environ | asked["env"],
+            cwd=WORK, check=False,
+        )  # fmt: skip
+    for name in asked["results"]:
+        found = next(iter(sorted(WORK.rglob(name))), None)
+        if found is not None:
+            for line in packed(name, found.read_bytes()):
+                print(line, flush=True)  # noqa: T201
+    if done.returncode:
+        print("\n".join(log.read_text(errors="replace").splitlines()[-TAIL:]))  # noqa: T201
+    print(f"{END} {done.returncode}", flush=True)  # noqa: T201
+    return 0  # a Job that is tried again would load the endpoint twice
+
+
+def packed(name: str, data: bytes) -> list[str]:
+    """Cut a file into lines of a log."""
+    text = base64.b64encode(gzip.compress(data, mtime=0)).decode()
+    return [f"{MARK} {name} {text[i : i + WIDTH]}" for i in range(0, len(text), WIDTH)]
+
+
+def unpacked(log: str) -> tuple[dict[str, str], int | None]:
+    """Read the files back from a log, and the tool's status; None if the log is not whole.
+
+    >>> log = "\\n".join(["noise", *packed("a.json", b"{}"), f"{END} 0"])
+    >>> unpacked(log)
+    ({'a.json': '{}'}, 0)
+    """
+    chunks: dict[str, list[str]] = {}
+    status = None
+    for line in log.splitlines():
+        if line.startswith(MARK):
+            _, name, chunk = line.split(" ", 2)
+            chunks.setdefault(name, []).append(chunk.strip())
+        elif line.startswith(END):
+            status = int(line.split()[1])
+    if status is None:
+        return {}, None
+    files = {
+        name: gzip.decompress(base64.b64decode("".join(parts))).decode()
+        for name, parts in chunks.items()
+    }
+    return files, status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

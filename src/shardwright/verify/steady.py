@@ -1,0 +1,96 @@
+"""The steady state of a load test, cut out of its single requests.
+
+A load generator with N places sends N requests at once at the start and runs dry at the end; users
+see neither. Kept are requests that began after the first N were answered and before the last one
+was sent, and the tokens that came out between these instants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from shardwright.model.measured import Distribution, Measured, Sample, Window
+
+RANKS = (1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0)
+RAMP_OF_A_RATE = 8  # requests, where arrivals set the load and no place waits to be used
+
+
+def steady(measured: Measured, percentile: float, needed: int) -> Measured:
+    """Return the steady state, or the run as it is where it holds fewer than `needed` requests."""
+    window = window_of(measured.samples, measured.concurrency or RAMP_OF_A_RATE)
+    if window is None:
+        return measured
+    kept = tuple(s for s in measured.samples if window[0] <= s.start_s <= window[1])
+    if len(kept) < needed:
+        return measured
+    tokens = [_tokens_within(s, *window) for s in measured.samples]
+    return replace(
+        of_samples(measured, kept, percentile),
+        num_completed=len(kept),
+        duration_s=window[1] - window[0],
+        output_tokens=round(sum(tokens)) if measured.output_tokens is not None else None,
+        window=Window(
+            start_s=window[0] - measured.samples[0].start_s,
+            end_s=window[1] - measured.samples[0].start_s,
+            num_left_out=measured.num_completed - len(kept),
+        ),
+    )
+
+
+def window_of(samples: Sequence[Sample], places: int) -> tuple[float, float] | None:
+    """First and last instant of the steady state, seconds; None where there is none."""
+    ordered = sorted(samples, key=lambda s: s.start_s)
+    if len(ordered) <= places:
+        return None
+    start = max(s.start_s + s.latency_s for s in ordered[:places])
+    end = ordered[-1].start_s
+    return (start, end) if end > start else None
+
+
+def of_samples(measured: Measured, samples: tuple[Sample, ...], percentile: float) -> Measured:
+    """The same load test, its latencies summarised over these requests alone."""
+    return replace(
+        measured,
+        samples=samples,
+        ttft=_summary([s.ttft_s for s in samples if s.ttft_s is not None], percentile),
+        itl=_summary([s.itl_s for s in samples if s.itl_s is not None], percentile),
+        latency=_summary([s.latency_s for s in samples], percentile),
+    )
+
+
+def quantile(ordered: Sequence[float], percentile: float) -> float:
+    """Interpolate linearly between ordered values, as AIPerf and numpy do.
+
+    >>> quantile([1.0, 2.0, 3.0, 4.0], 50)
+    2.5
+    """
+    place = (len(ordered) - 1) * percentile / 100
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+def _summary(values: list[float], percentile: float) -> Distribution | None:
+    if not values:
+        return None
+    ordered = sorted(values)
+    ranks = sorted({*RANKS, float(percentile)})
+    return Distribution(
+        count=len(values),
+        mean=sum(values) / len(values),
+        percentiles=tuple((rank, quantile(ordered, rank)) for rank in ranks),
+    )
+
+
+def _tokens_within(sample: Sample, start: float, end: float) -> float:
+    """Tokens of a request that came out in a window: the first at its TTFT, the rest evenly."""
+    if not sample.output_tokens:
+        return 0.0
+    done = sample.start_s + sample.latency_s
+    if sample.ttft_s is None or sample.output_tokens == 1:
+        return sample.output_tokens if start <= done < end else 0.0
+    first = sample.start_s + sample.ttft_s
+    alone = 1.0 if start <= first < end else 0.0
+    overlap = max(0.0, min(done, end) - max(first, start))
+    return alone + (sample.output_tokens - 1) * (overlap / (done - first) if done > first else 0.0)
