@@ -42,5 +42,5 @@ class Predictor:
         if not gpu(self.request.cluster.gpu).bf16_flops:
             return None
         layout = self.plan.layout
-        setup = setup_for(asked, self.shape, layout, self.plan.kv_tokens)
+        setup = setup_for(asked, self.shape, layout, self.plan.kv_tokens // layout.data_parallel)
         return simulated(asked, layout, setup)

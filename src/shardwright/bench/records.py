@@ -90,16 +90,23 @@ def to_line(row: dict[str, str | int | float | None]) -> str:
     return json.dumps(row, sort_keys=True) + "\n"
 
 
-def to_csv(lines: str) -> str:
-    """Export records as CSV; a line cut short by an interruption is left out."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
+def read_lines(lines: str) -> list[dict[str, str]]:
+    """Read records as rows of text; a line cut short by an interruption is left out."""
+    rows = []
     for line in lines.splitlines():
         try:
             row = json.loads(line)
         except ValueError:
             continue
         if isinstance(row, dict):
-            writer.writerow({k: "" if v is None else v for k, v in row.items()})
+            rows.append({k: "" if v is None else str(v) for k, v in row.items()})
+    return rows
+
+
+def rows_to_csv(rows: list[dict[str, str]]) -> str:
+    """Write rows as CSV in the columns above."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     return out.getvalue()

@@ -7,18 +7,20 @@ from pathlib import Path
 import click
 
 from shardwright.cli.options import output_option, print_json
-from shardwright.cli.tables import points_argument, read_rows
+from shardwright.cli.records import read_records
+from shardwright.cli.resolve import use_local_fits
 from shardwright.model.errors import ExitCode, usage_error
 
 LATENCY_COLUMNS = ("ttft_ms", "tpot_ms", "request_ms", "output_tokens_s_total")
 
 
 @click.command()
-@points_argument
+@click.argument("points", metavar="[POINTS.csv]", required=False, type=click.Path(path_type=Path))
 @click.option("--by", default="", help="Columns to group by, such as gpu,engine.")
 @output_option
-def command(points: Path, by: str, output: str) -> int:
-    """Predict every row of POINTS.csv and compare with its measured columns.
+def command(points: Path | None, by: str, output: str) -> int:
+    """Predict every row of POINTS.csv and compare with its measured columns; without it, every load
+    that your benches have measured.
 
     Measured columns: ttft_ms, tpot_ms, output_tokens_s_total; weights_gib, kv_gib, kv_tokens,
     activation_gib, non_torch_gib, cuda_graph_gib; and id, so that the worst rows can be named.
@@ -26,12 +28,13 @@ def command(points: Path, by: str, output: str) -> int:
     """
     from shardwright.planner.accuracy import ColumnError, compare, render
 
-    rows = read_rows(points, ("model", "gpu"))
+    rows = read_records(points)
+    use_local_fits()
     predicted, figures = _predicted(rows)
     measured = [c for c in figures if any(row.get(c) for row in rows)]
     if not measured:
         raise usage_error(
-            "nothing-to-compare", f"{points} has no measured column",
+            "nothing-to-compare", f"{points or 'what benches kept'} has no measured column",
             remedy=f"add one of {', '.join(figures)}, with what was measured",
         )  # fmt: skip
     keys = [name.strip() for name in by.split(",") if name.strip()]

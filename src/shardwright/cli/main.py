@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bundle": ("bundle", "Pack the evidence of a failure to pass on, secrets taken out."),
     "explain": ("explain", "Print the page of one of the doctor's causes."),
     "bench": ("bench", "Load an endpoint and judge it against the objective."),
+    "calibrate": ("calibrate", "Fit predictions to your own measurements."),
     "verdict": ("verdict", "Judge a load test against the objective."),
     "predict": ("predict", "Predict a table of points."),
     "accuracy": ("accuracy", "Compare predictions with your own measurements."),

@@ -87,6 +87,13 @@ if TYPE_CHECKING:
 )
 @click.option("--years", type=click.FloatRange(min=0.1), help="Years an owned GPU is written off.")
 @click.option("--usd-per-kwh", type=click.FloatRange(min=0), help="Your price of power.")
+@click.option(
+    "--local-calibration/--no-local-calibration",
+    "with_local_fits",
+    default=True,
+    show_default=True,
+    help="Let your own measurements correct the speed, as shardwright calibrate fitted them.",
+)
 @output_option
 def command(
     spec: Path,
@@ -102,6 +109,7 @@ def command(
     bought: tuple[str, ...],
     years: float | None,
     usd_per_kwh: float | None,
+    with_local_fits: bool,
     output: str,
 ) -> int:
     """Decide how SPEC.yaml is laid out over GPUs.
@@ -113,7 +121,7 @@ def command(
     from shardwright.model.plain import plain
     from shardwright.planner.plan import choose
 
-    resolved = resolve(spec)
+    resolved = resolve(spec, with_local_fits=with_local_fits)
     prices = prices_of(per_hour, bought, is_owned, years, usd_per_kwh)
     question = question_of(gpus, engines, quantizations, objective, prices)
     if why:

@@ -32,11 +32,27 @@ class Resolved:
         return replace(self, loaded=replace(self.loaded, request=request))
 
 
-def resolve(path: Path) -> Resolved:
-    """Read a spec and find its model and GPU. Raises ShardwrightError naming the line."""
+def use_local_fits() -> None:
+    """Let predictions rest on the user's own calibration, where there is one."""
+    from shardwright.drive.local_fits import fits_file
+
+    if fits_file().is_file():
+        from shardwright.drive.local_fits import read_fits
+        from shardwright.planner.coefficients import use
+
+        use(read_fits())
+
+
+def resolve(path: Path, *, with_local_fits: bool = True) -> Resolved:
+    """Read a spec and find its model and GPU. Raises ShardwrightError naming the line.
+
+    with_local_fits: predictions of it rest on the user's own calibration as well.
+    """
     from shardwright.facts.gpus import gpu
     from shardwright.spec.load import load
 
+    if with_local_fits:
+        use_local_fits()
     loaded = load(read_text(path), str(path))
     try:
         gpu(loaded.request.cluster.gpu)

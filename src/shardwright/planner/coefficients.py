@@ -8,9 +8,11 @@ that pulls them to 1, so a tag with little evidence stays near its base.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 
@@ -50,3 +52,61 @@ def packaged() -> Coefficients:
         {name: entry["value"] for name, entry in raw["coefficients"].items()},
         raw["matmul_fraction"],
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalFit:
+    """A user's own correction for one GPU and engine: factors on coefficients, by base name.
+
+    num_points: measured loads it rests on; date: of the fit, as 2026-11-23.
+    """
+
+    gpu: str
+    engine: str
+    factors: tuple[tuple[str, float], ...]
+    num_points: int
+    date: str
+
+
+_LOCAL: ContextVar[tuple[LocalFit, ...]] = ContextVar("local fits", default=())
+
+
+@contextmanager
+def using(fits: tuple[LocalFit, ...]) -> Iterator[None]:
+    """Let predictions within this context rest on the user's own measurements as well."""
+    token = _LOCAL.set(fits)
+    try:
+        yield
+    finally:
+        _LOCAL.reset(token)
+
+
+def use(fits: tuple[LocalFit, ...]) -> None:
+    """Let every later prediction of this context rest on the user's own measurements as well."""
+    _LOCAL.set(fits)
+
+
+def local_fit(gpu: str, engine: str) -> LocalFit | None:
+    """Return the correction in use for a GPU, by id, and an engine, if there is one."""
+    return next((f for f in _LOCAL.get() if (f.gpu, f.engine) == (gpu, engine)), None)
+
+
+def in_use(gpu: str, engine: str) -> Coefficients:
+    """Return the coefficients for a GPU and an engine: packaged, with the user's correction."""
+    found = local_fit(gpu, engine)
+    return packaged() if found is None else corrected(found.factors)
+
+
+@lru_cache(maxsize=256)
+def corrected(factors: tuple[tuple[str, float], ...]) -> Coefficients:
+    """Return the packaged coefficients times factors of base names.
+
+    >>> k, shipped = corrected((("layer_s", 2.0),)), packaged()
+    >>> round(k.of("layer_s", "vllm") / shipped.of("layer_s", "vllm"), 6)
+    2.0
+    """
+    shipped = packaged()
+    values = dict(shipped.values)
+    for name, factor in factors:
+        values[name] *= factor
+    return Coefficients(values, shipped.matmul_fraction)

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from shardwright.facts.gpus import gpu
 from shardwright.model.errors import ShardwrightError
 from shardwright.model.shape import ModelShape
-from shardwright.planner.coefficients import packaged
-from shardwright.planner.latency import Latency, Setup, run, setup_of
+from shardwright.planner.coefficients import in_use
+from shardwright.planner.latency import Latency, Setup, engine_of, run, setup_of
 from shardwright.planner.point import Point, point_of
 from shardwright.shape import load
 
@@ -58,7 +59,7 @@ def _row(
 def _predicted(
     point: Point, deployments: dict[Point, Setup], shapes: dict[str, ModelShape]
 ) -> Latency:
-    k = packaged()
+    k = in_use(gpu(point.gpu).id, engine_of(point.engine))
     shape = shapes.get(point.model)
     if shape is None:
         shape = shapes[point.model] = load(point.model)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from shardwright.facts.gpus import gpu
 from shardwright.facts.recovery import recovery
 from shardwright.model.finding import Finding, Severity
 from shardwright.model.plan import Plan
 from shardwright.planner.bases import Ask
+from shardwright.planner.coefficients import local_fit
+from shardwright.planner.fit import RUNTIMES
 from shardwright.planner.objective import kept
 
 
 def remarks(ask: Ask, plan: Plan, meets_slo: bool) -> tuple[Finding, ...]:
     """Return the findings of a plan. meets_slo: it keeps the limits with the margin of error."""
-    found = [_missed(ask, plan), _crossing(ask, plan), _checkpoint(ask)]
+    found = [_missed(ask, plan), _crossing(ask, plan), _checkpoint(ask), _calibrated(plan)]
     del meets_slo
     return tuple(f for f in found if f is not None)
 
@@ -81,4 +84,19 @@ def _checkpoint(ask: Ask) -> Finding | None:
         code="quantized",
         severity=Severity.NOTE,
         what=f"{need}accuracy kept under {asked}: {price}",
+    )
+
+
+def _calibrated(plan: Plan) -> Finding | None:
+    """Say that the speed rests on the user's own measurements too."""
+    if plan.speed is None or plan.basis is None:
+        return None
+    fit = local_fit(gpu(plan.basis.gpu).id, RUNTIMES.get(plan.basis.engine, plan.basis.engine))
+    if fit is None:
+        return None
+    return Finding(
+        code="locally-calibrated",
+        severity=Severity.NOTE,
+        what=f"speed calibrated on {fit.num_points} points of yours, {fit.date}",
+        remedy="--no-local-calibration predicts as shipped",
     )

@@ -16,7 +16,7 @@ from shardwright.model.request import Request
 from shardwright.model.shape import ModelShape
 from shardwright.planner.analytic import Estimate, Floats, estimate, max_requests_per_s
 from shardwright.planner.capacity import Room as Capacity
-from shardwright.planner.coefficients import packaged
+from shardwright.planner.coefficients import in_use
 from shardwright.planner.fit import RUNTIMES
 from shardwright.planner.latency import Setup, prepared, run, setting_of
 from shardwright.planner.links import DEFAULT_FABRIC
@@ -83,7 +83,8 @@ def setup_for(request: Request, shape: ModelShape, layout: Layout, kv_tokens: in
         fabric=request.cluster.fabric or DEFAULT_FABRIC,
         gpus_per_node=request.cluster.gpus_per_node,
     )
-    return prepared(setting, shape, packaged(), Capacity(tokens=kv_tokens * layout.data_parallel))
+    k = in_use(setting.gpu.id, setting.engine)
+    return prepared(setting, shape, k, Capacity(tokens=kv_tokens * layout.data_parallel))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +209,8 @@ def simulated(request: Request, layout: Layout, setup: Setup) -> Speed:
     testers that judge an objective (AIPerf, GenAI-Perf) define it.
     """
     point = point_of_request(request, layout)
-    found = run(point, setup, packaged(), request.slo.percentile)
+    k = in_use(setup.gpu.id, setup.engine)
+    found = run(point, setup, k, request.slo.percentile)
     total = found.output_tokens_per_s * layout.replicas
     load = request.workload
     return Speed(

@@ -1,0 +1,91 @@
+"""`shardwright calibrate`: the speed model fitted to the user's own measurements."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from shardwright.cli.options import output_option, print_json
+from shardwright.cli.records import read_records
+from shardwright.model.errors import ExitCode, usage_error
+
+if TYPE_CHECKING:
+    from shardwright.planner.calibration import Outcome
+
+
+@click.command()
+@click.argument("records", metavar="[RECORDS.csv]", required=False,
+                type=click.Path(path_type=Path))  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Show the errors, and change nothing.")
+@click.option("--forget", is_flag=True, help="Remove the calibration: predict as shipped again.")
+@click.option("--export", type=click.Path(path_type=Path), metavar="FILE.csv",
+              help="Write the records as CSV, in the columns of predict, and stop.")  # fmt: skip
+@output_option
+def command(
+    records: Path | None, dry_run: bool, forget: bool, export: Path | None, output: str
+) -> int:
+    """Fit predictions to your own hardware, from the records that `bench` keeps, or RECORDS.csv.
+
+    Five factors, held near 1, for each GPU and engine. Whole groups of rows are left out in turn;
+    a fit that does not predict them better than what ships is refused. Later plans say that they
+    use it.
+
+    Exit code 0: fitted; 1: refused.
+    """
+    import datetime
+
+    from shardwright.cli.resolve import model_shape
+    from shardwright.drive.local_fits import fits_file, write_fits
+    from shardwright.model.plain import plain
+    from shardwright.planner.calibration import calibrate
+    from shardwright.planner.coefficients import use
+
+    if forget:
+        fits_file().unlink(missing_ok=True)
+        click.echo("predictions are as shipped again", err=True)
+        return ExitCode.DONE
+    rows = read_records(records)
+    if export:
+        from shardwright.bench.records import rows_to_csv
+
+        export.write_text(rows_to_csv(rows), encoding="utf-8")
+        click.echo(f"{len(rows)} rows written to {export}", err=True)
+        return ExitCode.DONE
+    if not rows:
+        raise usage_error(
+            "nothing-measured", "there is no measurement to fit to",
+            remedy="run shardwright bench SPEC.yaml --sweep first, or pass a table",
+        )  # fmt: skip
+    use(())  # what ships is what is corrected
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    outcomes, notes = calibrate(rows, model_shape, today)
+    for note in notes:
+        click.echo(f"left out: {note}", err=True)
+    fits = tuple(each.fit for each in outcomes if each.fit is not None)
+    if fits and not dry_run:
+        click.echo(f"written to {write_fits(fits)}", err=True)
+    if output == "json":
+        print_json({"outcomes": plain(outcomes), "left_out": list(notes), "kept": not dry_run})
+    else:
+        for each in outcomes:
+            click.echo(_text(each), nl=False)
+    return ExitCode.DONE if fits else ExitCode.VERDICT_NO
+
+
+def _text(found: Outcome) -> str:
+    head = f"{found.gpu}, {found.engine}: {found.num_points} loads, {found.num_groups} "
+    lines = [head + found.grouped_by, "  mean error                TTFT    TPOT"]
+    rows = (("as shipped", found.before), ("fitted", found.after),
+            ("groups it has not seen", found.held_out))  # fmt: skip
+    lines += [f"  {name:<22} {t:>7.1%} {p:>7.1%}" for name, e in rows if e for t, p in [e]]
+    if found.factors:
+        lines.append(
+            "  factors  " + ", ".join(f"{name} {value:g}" for name, value in found.factors)
+        )
+    if found.reason:
+        lines.append(f"  refused: {found.reason}")
+    elif found.grouped_by == "loads":
+        lines.append("  all of few deployments: what other layouts do is not tested")
+    return "\n".join(lines) + "\n"

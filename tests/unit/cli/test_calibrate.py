@@ -1,0 +1,66 @@
+"""`calibrate` and what plans then say; the records that `bench` keeps are its input."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from shardwright.cli.main import shardwright
+from shardwright.drive.local_fits import write_fits
+from shardwright.planner.coefficients import LocalFit, using
+
+SPEC = """
+apiVersion: shardwright.dev/v1alpha1
+kind: DistributedInference
+metadata: {name: llama-8b}
+spec:
+  model: {id: meta-llama/Llama-3.1-8B-Instruct}
+  cluster: {gpu: H100-SXM, gpusPerNode: 8, nodes: 1}
+  workload: {inputTokens: 1024, outputTokens: 256, concurrency: 16}
+"""
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    with using(()):
+        yield tmp_path
+
+
+def run(*argv):
+    return CliRunner().invoke(shardwright, [str(w) for w in argv], standalone_mode=False)
+
+
+def test_a_plan_says_that_it_rests_on_the_users_points_and_can_be_told_not_to(home):
+    write_fits(
+        (LocalFit(gpu="H100-SXM", engine="vllm", factors=(("layer_s", 1.5),), num_points=12,
+                  date="2026-11-26"),)
+    )  # fmt: skip
+    plan = run("plan", home / "spec.yaml").stdout
+    assert "speed calibrated on 12 points of yours, 2026-11-26" in plan
+    with using(()):
+        shipped = run("plan", home / "spec.yaml", "--no-local-calibration").stdout
+    assert "of yours" not in shipped
+
+
+def test_nothing_measured_is_a_users_error(home):
+    result = run("calibrate")
+    assert result.exception.code == "nothing-measured"
+
+
+def test_records_of_benches_are_read_and_exported(home):
+    records = home / "shardwright" / "measurements" / "records.jsonl"
+    records.parent.mkdir(parents=True)
+    row = {"id": "a", "model": "meta-llama/Llama-3.1-8B", "gpu": "H100-SXM", "engine": "vllm",
+           "tp": 1, "isl": 512, "osl": 64, "concurrency": 4, "ttft_ms": 30.0, "tpot_ms": 7.0,
+           "quantization": None}  # fmt: skip
+    records.write_text(json.dumps(row) + "\n" + '{"cut short')
+    result = run("calibrate", "-o", "json")
+    assert result.return_value == 1  # refused
+    outcome = json.loads(result.stdout)["outcomes"][0]
+    assert outcome["num_points"] == 1
+    assert "too few" in outcome["reason"]
+    assert run("calibrate", "--export", home / "out.csv").return_value == 0
+    assert (home / "out.csv").read_text().splitlines()[1].startswith("a,,meta-llama/Llama-3.1-8B,")
+    assert "ttft_ms" in run("accuracy").stdout
