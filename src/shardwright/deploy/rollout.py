@@ -172,7 +172,13 @@ class Rollout:
     def _watcher(self, slot: Slot, outdated: tuple[str, ...] = ()) -> Watcher:
         label = instance(self.target.name, slot)
         watched = Watcher(
-            self.cluster, self.clock, self.target, self.tell, label, frozenset(outdated)
+            self.cluster,
+            self.clock,
+            self.target,
+            self.tell,
+            label,
+            frozenset(outdated),
+            self.verifier.peaks if self.verifier else None,
         )
         watched.began = self.start
         return watched

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shardwright.model.cluster import Cluster, Object
 from shardwright.model.errors import ShardwrightError
@@ -11,11 +11,28 @@ from shardwright.model.launch import LaunchPlan, VolumeKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
-    """Shared memory of one pod, bytes. used_bytes: at the moment of looking; None: not told."""
+    """Shared memory of one pod, bytes. used_bytes: the most that was seen; None: not told."""
 
     pod: str
     used_bytes: int | None
     limit_bytes: int
+
+
+class SharedPeaks:
+    """The most that each pod was seen to use, whenever it was looked at."""
+
+    def __init__(self, cluster: Cluster, plan: LaunchPlan) -> None:
+        self._cluster = cluster
+        self._plan = plan
+        self._peaks: dict[str, int] = {}
+
+    def look(self, pods: tuple[Object, ...]) -> tuple[Shared, ...]:
+        """Look at these pods now; return their peaks until now."""
+        found = shared_memory(self._cluster, self._plan, pods)
+        for each in found:
+            if each.used_bytes is not None:
+                self._peaks[each.pod] = max(each.used_bytes, self._peaks.get(each.pod, 0))
+        return tuple(replace(each, used_bytes=self._peaks.get(each.pod)) for each in found)
 
 
 def shared_memory(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from shardwright.deploy.members import Seated, seated, seats_of
-from shardwright.deploy.usage import Shared, shared_memory
+from shardwright.deploy.usage import Shared, SharedPeaks
 from shardwright.engines import find_engine
 from shardwright.engines.rehearsal import Rehearsal
 from shardwright.model.cluster import Cluster, Object, ObjectRef, reference
@@ -89,6 +89,7 @@ class Verifier:
         self.layout = layout
         self.wants_rdma = wants_rdma
         self.tell = tell
+        self.peaks = SharedPeaks(cluster, plan)
 
     def through_pods(self, pods: tuple[Object, ...]) -> tuple[Check, ...]:
         """Ask each leader itself, before the Service sends anybody there."""
@@ -128,7 +129,7 @@ class Verifier:
             ranks=ranks,
             quantities=self._quantities(seated(pods), logs),
             links=found,
-            shared=shared_memory(self.cluster, self.plan, pods),
+            shared=self.peaks.look(pods),
             problems=(*failed, *mismatches, *slow),
         )
 

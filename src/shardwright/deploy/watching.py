@@ -18,12 +18,15 @@ from shardwright.deploy.progress import (
 )
 from shardwright.deploy.starting import Starts
 from shardwright.deploy.target import Moved, Target, Tell, Told, Waiting
+from shardwright.deploy.usage import SharedPeaks
 from shardwright.model.cluster import Cluster, Object, reference
 from shardwright.model.errors import ShardwrightError
 from shardwright.model.running import Clock
 
 POLL_S = 2.0
 """Seconds between two looks at the endpoint's pods: one list by label, some kilobytes."""
+PEAK_EVERY_S = 30.0
+"""Seconds between two looks at shared memory; kubelets count it once a minute."""
 OUTAGE_S = 180.0
 """Seconds that an API server may be away: longer than a restart or a failover takes."""
 TRANSIENT = frozenset({"cluster-unreachable", "cluster-error", "cluster-busy"})
@@ -34,7 +37,7 @@ class Watcher:
 
     def __init__(
         self, cluster: Cluster, clock: Clock, target: Target, tell: Tell, instance: str,
-        outdated: frozenset[str] = frozenset(),
+        outdated: frozenset[str] = frozenset(), peaks: SharedPeaks | None = None,
     ) -> None:  # fmt: skip
         """Watch an instance; outdated: uids of pods that do not count, since they are replaced."""
         self.cluster = cluster
@@ -45,6 +48,8 @@ class Watcher:
         self.outdated = outdated
         self.began = clock.now()
         self.starts = Starts(cluster, clock, target)
+        self._peaks = peaks
+        self._peaked_at = self.began
         self._seen: dict[str, PodProgress] = {}
         self._since: dict[str, float] = {}
 
@@ -91,6 +96,9 @@ class Watcher:
         self._tell_moves(current, now, budgets)
         for milestone in self.starts.look(fresh, current, self.began):
             self.tell(milestone)
+        if self._peaks is not None and now - self._peaked_at >= PEAK_EVERY_S:
+            self._peaked_at = now
+            self._peaks.look(fresh)
         ready = sum(each.stage is Stage.READY for each in current.values())
         settled = ready >= self.target.num_pods and len(current) == self.target.num_pods
         if settled and not any(is_behind(each) for each in workloads):

@@ -48,12 +48,14 @@ def ranks_seen(
     member_at = {seat.address: seat.member for seat in seats}
     is_told = len(member_at) == len(seats)
     found: dict[int, RankSeen] = {}
-    roles: dict[int, tuple[int, int]] = {}
+    # pods count their processes from 1, so two members may well have the same ids
+    roles: dict[tuple[int, int], tuple[int, int]] = {}
     layers: dict[int, tuple[int, int]] = {}
     for line in lines:
+        told = re.search(r"pid=\d+, ip=([\d.]+)", line.text)
+        named = told.group(1) if told else ""
+        member = member_at[named] if is_told and named in member_at else line.member
         if match := re.search(rules.rank_pattern, line.text):
-            named = match.groupdict().get("address")
-            member = member_at[named] if is_told and named in member_at else line.member
             found[int(match["rank"])] = RankSeen(
                 index=int(match["rank"]),
                 pid=int(match["pid"]),
@@ -62,7 +64,10 @@ def ranks_seen(
                 local_device=int(match["local"]),
             )
         elif (match := re.search(rules.role_pattern, line.text)) and any(match.group(*_ROLE)):
-            roles[int(match["pid"])] = (int(match["tensor"] or 0), int(match["pipeline"] or 0))
+            roles[member, int(match["pid"])] = (
+                int(match["tensor"] or 0),
+                int(match["pipeline"] or 0),
+            )
         if match := re.search(rules.layers_pattern, line.text):
             layers[int(match["rank"])] = (int(match["first"]), int(match["last"]))
     return tuple(
@@ -72,8 +77,8 @@ def ranks_seen(
             member=seen.member,
             address=seen.address,
             local_device=seen.local_device,
-            tensor=roles.get(seen.pid, (None, None))[0],
-            pipeline=roles.get(seen.pid, (None, None))[1],
+            tensor=roles.get((seen.member, seen.pid), (None, None))[0],
+            pipeline=roles.get((seen.member, seen.pid), (None, None))[1],
             layers=layers.get(seen.index),
         )
         for _, seen in sorted(found.items())

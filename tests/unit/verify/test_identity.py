@@ -75,3 +75,15 @@ def test_a_rank_that_started_twice_is_the_later_one():
     line = "(Worker pid={}) INFO world_size=4 rank=2 local_rank=0 distributed_init_method=x"
     (rank,) = seen((1, line.format(7)), (1, line.format(8)))
     assert rank.pid == 8
+
+
+def test_two_members_may_have_the_same_process_ids():
+    """Every pod counts from 1: seen on a cluster, where all ranks seemed to be of one stage."""
+    world = "INFO world_size=2 rank={} local_rank=0 distributed_init_method=tcp://a backend=gloo"
+    ranks = seen(
+        (0, f"(Worker pid=40) {world.format(0)}"),
+        (1, f"(Worker pid=40) {world.format(1)}"),
+        (0, "(Worker_PP0_TP0 pid=40) INFO Starting to load model /m..."),
+        (1, "(Worker_PP1_TP0 pid=40) INFO Starting to load model /m..."),
+    )
+    assert [(rank.member, rank.pipeline) for rank in ranks] == [(0, 0), (1, 1)]
