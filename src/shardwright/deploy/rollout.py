@@ -109,7 +109,7 @@ class Rollout:
             return self._fail(record, objects, problems, rollback=rollback)
         if beside and (problems := self._move_traffic(watcher, objects, changes)):
             return self._fail(record, objects, problems, rollback=rollback)
-        return self._finish(record, objects, watcher, slot, moved=bool(moving), rollback=rollback)
+        return self._finish(record, objects, watcher, slot, rollback=rollback)
 
     def _begin(
         self, record: Inventory, objects: tuple[Object, ...], changes: tuple[ObjectChange, ...],
@@ -141,14 +141,15 @@ class Rollout:
 
     def _finish(
         self, record: Inventory, objects: tuple[Object, ...], watcher: Watcher, slot: Slot, *,
-        moved: bool, rollback: bool,
+        rollback: bool,
     ) -> Outcome:  # fmt: skip
         seconds = self.clock.now() - self.start
         verification = self.verifier.whole(watcher.pods()) if self.verifier else None
         if verification is not None and not verification.serves:
             failed = tuple(f"{c.name}: {c.detail}" for c in verification.checks if not c.passed)
             return self._fail(record, objects, failed, rollback=rollback, found=verification)
-        revision = record.revision + 1 if moved or not record.revision else record.revision
+        # not what this run had to change: an earlier one may have been cut off after changing it
+        revision = record.revision + (objects != record.good)
         kept = tuple(ref for ref in record.owned if is_kept(ref))
         self._record(
             replace(
