@@ -79,7 +79,7 @@ def command(
     from shardwright.cli.rollout_output import as_json, outcome_lines
     from shardwright.drive.kube import connect
 
-    deployment = _deployment(spec)
+    deployment = deployment_of(spec)
     launch = deployment.launch
     with connect(kubeconfig, context) as cluster:
         findings, decision = look(cluster, deployment, update, schedule_timeout)
@@ -118,7 +118,8 @@ def _exit_code(outcome: Outcome | None) -> ExitCode:
     return ExitCode.VERDICT_NO if differs else ExitCode.DONE
 
 
-def _deployment(spec: Path) -> Deployment:
+def deployment_of(spec: Path) -> Deployment:
+    """Read a spec and plan what is deployed."""
     from shardwright.cli.resolve import resolve
     from shardwright.launch.build import build_launch_plan
     from shardwright.planner.plan import make_plan

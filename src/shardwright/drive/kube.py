@@ -53,6 +53,7 @@ class KubeCluster:
 
     def __init__(self, client: httpx.Client, access: Access) -> None:
         self._client = client
+        self.access = access
         self._server = access.server
         self.default_namespace = access.namespace
         self._resources: dict[str, dict[str, tuple[str, bool]]] = {}

@@ -86,9 +86,7 @@ class ActedCluster(MemoryCluster):
         self.put({**obj, "metadata": {**meta, "uid": name}, "status": status})
         for index in range(obj["spec"]["replicas"]):
             pod = f"{name}-{index}"
-            ref = ObjectRef(
-                api_version="v1", kind="Pod", name=pod, namespace=meta["namespace"]
-            )
+            ref = ObjectRef(api_version="v1", kind="Pod", name=pod, namespace=meta["namespace"])
             if ref not in self.objects:
                 labels = template["metadata"]["labels"] | {"controller-revision-hash": revision}
                 self.put(
