@@ -142,6 +142,7 @@ def look(
     from shardwright.deploy.preflight import preflight, room_beside
     from shardwright.deploy.removal import find_inventory
     from shardwright.deploy.rollout import planned_changes
+    from shardwright.deploy.rotation import marked
     from shardwright.deploy.slots import Slot, slot_objects
     from shardwright.deploy.strategy import Way, choose
     from shardwright.deploy.target import target_of
@@ -156,7 +157,7 @@ def look(
     slot = Slot.OWN
     if record is not None:
         slot = Slot(record.next_slot if record.pending else record.slot)
-    objects = slot_objects(launch, slot)
+    objects = marked(cluster, slot_objects(launch, slot))
     changes = planned_changes(cluster, target, objects)
     asked: dict[str, Way] = {"beside": Way.BESIDE, "stop": Way.STOP_THEN_START}
     strategy = choose(
@@ -164,7 +165,7 @@ def look(
     )
     if strategy.way is Way.BESIDE and record is not None and slot.value == record.slot:
         slot = slot.other
-        objects = slot_objects(launch, slot)
+        objects = marked(cluster, slot_objects(launch, slot))
         changes = planned_changes(cluster, target, objects)
     return findings, Decision(slot=slot, objects=objects, changes=changes, strategy=strategy)
 

@@ -20,6 +20,7 @@ def command(spec: Path, kubeconfig: Path | None, context: str | None, output: st
     from shardwright.cli.render import launch_plan
     from shardwright.deploy.changes import Verb
     from shardwright.deploy.rollout import planned_changes, read_inventory
+    from shardwright.deploy.rotation import marked
     from shardwright.deploy.slots import Slot, slot_objects
     from shardwright.deploy.target import target_of
     from shardwright.drive.kube import connect
@@ -27,7 +28,8 @@ def command(spec: Path, kubeconfig: Path | None, context: str | None, output: st
     plan = launch_plan(spec)
     with connect(kubeconfig, context) as cluster:
         record = read_inventory(cluster, plan.name, plan.namespace)
-        objects = slot_objects(plan, Slot(record.slot) if record else Slot.OWN)
+        rendered = slot_objects(plan, Slot(record.slot) if record else Slot.OWN)
+        objects = marked(cluster, rendered)
         changes = planned_changes(cluster, target_of(plan), objects)
     moving = [each for each in changes if each.verb is not Verb.KEEP]
     if output == "json":
