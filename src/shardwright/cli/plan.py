@@ -165,23 +165,27 @@ def print_plan(resolved: Resolved, plan: Plan, asked: Request) -> None:
 def write_plot(resolved: Resolved, plan: Plan, file: Path) -> None:
     """Write the plan as a picture; the name's ending says which kind."""
     from shardwright.planner.explain import explain
-    from shardwright.planner.plot import plot_html, plot_svg
+    from shardwright.planner.picture import to_svg
+    from shardwright.planner.plot import picture_of, plot_html
+    from shardwright.planner.raster import to_png
 
     request = resolved.request
     title = f"{request.model.id} on {request.cluster.gpu}: {plan.layout}"
     kind = file.suffix.lower()
     if kind == ".svg":
-        text = plot_svg(title, plan)
+        made = to_svg(picture_of(title, plan)).encode()
     elif kind in {".html", ".htm"}:
-        text = plot_html(title, plan, explain(request, resolved.shape, plan))
+        made = plot_html(title, plan, explain(request, resolved.shape, plan)).encode()
+    elif kind == ".png":
+        made = to_png(picture_of(title, plan))
     else:
         raise usage_error(
             "plot-kind",
-            f"a plot is written as .svg or .html, not {kind or 'a file without ending'}",
-            remedy=f"pass --plot {file.with_suffix('.svg')}",
+            f"a plot is written as .png, .svg or .html, not {kind or 'a file without ending'}",
+            remedy=f"pass --plot {file.with_suffix('.png')}",
         )
     try:
-        file.write_text(text, encoding="utf-8")
+        file.write_bytes(made)
     except OSError as error:
         raise usage_error(
             "file-not-writable", f"{file} cannot be written: {error.strerror}",
