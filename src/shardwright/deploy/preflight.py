@@ -26,7 +26,7 @@ from shardwright.model.launch import LaunchPlan
 FIRST: tuple[Callable[[Scene], Iterator[Finding]], ...] = (namespace, versions)
 """Where one of these finds something, the rest would only say the same again."""
 REST: tuple[Callable[[Scene], Iterator[Finding]], ...] = (
-    rights, secrets, claims, gpus, quota, queue, manifests, admission,
+    secrets, claims, gpus, quota, queue, manifests, admission,
 )  # fmt: skip
 
 
@@ -38,7 +38,10 @@ def preflight(
     for check in FIRST:
         if found := tuple(check(scene)):
             return found
-    found = tuple(finding for check in REST for finding in check(scene))
+    allowed = tuple(rights(scene))
+    if any(each.severity is Severity.ERROR for each in allowed):
+        return allowed  # what may not be read cannot be checked either
+    found = (*allowed, *(finding for check in REST for finding in check(scene)))
     once = dict.fromkeys(found)
     order = list(Severity)
     return tuple(sorted(once, key=lambda each: order.index(each.severity)))

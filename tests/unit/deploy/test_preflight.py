@@ -13,6 +13,7 @@ from shardwright.deploy.capacity import NodeGpus, usable_gpus
 from shardwright.deploy.preflight import preflight
 from shardwright.drive.kube_memory import MemoryCluster
 from shardwright.model.cluster import Object
+from shardwright.model.errors import ShardwrightError
 from shardwright.model.launch import LaunchPlan, Placement
 from shardwright.render.objects import kubernetes_objects
 
@@ -29,7 +30,7 @@ def plan() -> LaunchPlan:
 def an_object(kind: str, name: str, **rest: object) -> Object:
     apis = {"StorageClass": "storage.k8s.io/v1"}
     meta: Object = {"name": name, "labels": rest.pop("labels", {})}
-    if kind not in ("Node", "Namespace", "StorageClass"):
+    if kind not in ("Node", "Namespace", "StorageClass", "PersistentVolume"):
         meta["namespace"] = "default"
     meta["annotations"] = rest.pop("annotations", {})
     return {"apiVersion": apis.get(kind, "v1"), "kind": kind, "metadata": meta, **rest}
@@ -165,3 +166,148 @@ def test_taints_follow_kubernetes_rule(
 
 def test_a_cordoned_node_takes_nothing(plan: LaunchPlan) -> None:
     assert usable_gpus([node("a", plan, unschedulable=True)], [], plan.placement) == ()
+
+
+def found(cluster: MemoryCluster, plan: LaunchPlan) -> dict[str, str]:
+    return {f.code: f.what for f in preflight(cluster, plan, kubernetes_objects(plan))}
+
+
+def test_everything_that_is_forbidden_is_said_at_once(plan: LaunchPlan) -> None:
+    cluster = a_cluster(plan)
+    cluster.forbidden |= {("create", "Service"), ("patch", "Service"), ("get", "Secret")}
+    assert found(cluster, plan) == {"not-allowed": "you may not create, patch Service in default"}
+
+
+def test_what_is_only_useful_is_a_warning(plan: LaunchPlan) -> None:
+    cluster = a_cluster(plan)
+    cluster.forbidden.add(("get", "Pod/log"))
+    assert found(cluster, plan) == {"not-allowed-to-look": "you may not get Pod/log in default"}
+
+
+def test_an_old_kubernetes(plan: LaunchPlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MemoryCluster, "server_version", lambda _: "1.27.16+vendor")
+    assert codes(a_cluster(plan), plan) == ["kubernetes-too-old"]
+
+
+def test_a_namespace_on_its_way_out(plan: LaunchPlan) -> None:
+    space = an_object("Namespace", "default", status={"phase": "Terminating"})
+    assert codes(a_cluster(plan, "default", more=(space,)), plan) == ["namespace-ends"]
+
+
+def a_class(provisioner: str) -> Object:
+    return default_class() | {"provisioner": provisioner}
+
+
+def test_a_block_device_cannot_be_shared(plan: LaunchPlan) -> None:
+    cluster = a_cluster(plan, "standard", more=(a_class("ebs.csi.aws.com"),))
+    assert codes(cluster, plan) == ["storage-class-one-node"]
+
+
+@pytest.mark.parametrize(
+    ("capacity", "modes", "fits"),
+    [("1Ti", ["ReadWriteMany"], True), ("1Gi", ["ReadWriteMany"], False),
+     ("1Ti", ["ReadWriteOnce"], False)],
+)  # fmt: skip
+def test_a_class_without_provisioner_needs_a_volume(
+    plan: LaunchPlan, capacity: str, modes: list[str], fits: bool
+) -> None:
+    volume = an_object(
+        "PersistentVolume",
+        "pv-1",
+        spec={
+            "storageClassName": "standard",
+            "capacity": {"storage": capacity},
+            "accessModes": modes,
+        },
+        status={"phase": "Available"},
+    )
+    cluster = a_cluster(plan, "standard", more=(a_class("kubernetes.io/no-provisioner"), volume))
+    assert codes(cluster, plan) == ([] if fits else ["no-volume-fits"])
+
+
+def test_a_claim_too_small_for_the_weights(plan: LaunchPlan) -> None:
+    claim = an_object(
+        "PersistentVolumeClaim",
+        plan.claims[0].name,
+        spec={"accessModes": ["ReadWriteMany"]},
+        status={"phase": "Bound", "capacity": {"storage": "100Gi"}},
+    )
+    cluster = a_cluster(plan, more=(claim,))
+    assert codes(cluster, plan) == ["claim-too-small"]
+    assert "holds 100Gi" in found(cluster, plan)["claim-too-small"]
+
+
+def test_gpus_of_another_model_are_pointed_out(plan: LaunchPlan) -> None:
+    other = node("gpu-2", plan)
+    other["metadata"]["labels"]["nvidia.com/gpu.product"] = "NVIDIA-L4"
+    cluster = a_cluster(plan, "gpu-2", more=(other,))
+    assert codes(cluster, plan) == ["other-gpu"]
+
+
+def test_a_group_that_no_fabric_holds_together(plan: LaunchPlan) -> None:
+    """A GPU node in each of two fabrics: room for both members, but not side by side."""
+    key = "topology.example/rack"
+    apart = replace(plan, group=replace(plan.group, topology_domain=key))
+    racks = []
+    for number in (1, 2):
+        each = node(f"gpu-{number}", plan)
+        each["metadata"]["labels"][key] = f"rack-{number}"
+        racks.append(each)
+    cluster = a_cluster(plan, "gpu-1", "gpu-2", more=tuple(racks))
+    assert codes(cluster, apart) == ["no-fabric-fits"]
+    racks[1]["metadata"]["labels"][key] = "rack-1"
+    assert codes(a_cluster(plan, "gpu-1", "gpu-2", more=tuple(racks)), apart) == []
+
+
+def test_nodes_whose_memory_is_too_small(plan: LaunchPlan) -> None:
+    small = []
+    for number in (1, 2):
+        each = node(f"gpu-{number}", plan)
+        each["status"]["allocatable"] |= {"memory": "64Gi", "cpu": "96"}
+        small.append(each)
+    cluster = a_cluster(plan, "gpu-1", "gpu-2", more=tuple(small))
+    assert codes(cluster, plan) == ["node-too-small"]
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ('pods "a" is forbidden: violates PodSecurity "restricted:latest"', "pod-security-refuses"),
+        ("maximum memory usage per Container is 64Gi, but limit is 116Gi", "limit-range-refuses"),
+        ('no PriorityClass with name "high" was found', "priority-class-missing"),
+        ("admission webhook says no", "pod-refused"),
+    ],
+)
+def test_the_server_judges_a_pod_before_there_is_one(
+    plan: LaunchPlan, said: str, code: str
+) -> None:
+    """Messages of Kubernetes 1.34's admission plugins."""
+    cluster = a_cluster(plan)
+    cluster.refuses["Pod"] = ShardwrightError(code="cluster-forbidden", what=said, remedy="ask")
+    assert codes(cluster, plan) == [code]
+    assert not [ref for ref in cluster.objects if ref.kind == "Pod"]
+
+
+def test_the_level_of_the_namespace_where_pods_may_not_be_tried(plan: LaunchPlan) -> None:
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    cluster = a_cluster(plan, "default", more=(an_object("Namespace", "default", labels=labels),))
+    cluster.forbidden.add(("create", "Pod"))
+    assert codes(cluster, plan) == ["pod-security-refuses"]
+
+
+def test_quota_of_memory_counts_the_whole_group(plan: LaunchPlan) -> None:
+    status = {"hard": {"requests.memory": "200Gi"}, "used": {"requests.memory": "0"}}
+    quota = an_object("ResourceQuota", "team", spec={}, status=status)
+    # 2 x (16 + 8 x 12 + 4 GiB of shared memory)
+    assert found(a_cluster(plan, more=(quota,)), plan) == {
+        "quota-exceeded": "quota team leaves 200 GiB of memory; 232 GiB of memory are needed"
+    }
+
+
+def test_a_queue_must_be_there_and_open(plan: LaunchPlan) -> None:
+    queued = replace(plan, placement=replace(plan.placement, queue="llm"))
+    assert codes(a_cluster(plan), queued) == ["queue-missing"]
+    closed = an_object("LocalQueue", "llm", status={"conditions": [
+        {"type": "Active", "status": "False", "message": "ClusterQueue is stopped"}
+    ]}) | {"apiVersion": "kueue.x-k8s.io/v1beta2"}  # fmt: skip
+    assert codes(a_cluster(plan, more=(closed,)), queued) == ["queue-closed"]
