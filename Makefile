@@ -42,6 +42,17 @@ test-cluster: $(STAMP)  ## tests on a real API server: SHARDWRIGHT_TEST_KUBECONF
 	fi; \
 	$(PY) -m pytest tests/cluster
 
+ON_BED = SHARDWRIGHT_TEST_KUBECONFIG="$$(python3 -m testbed kubeconfig)" $(PY) -m pytest tests/cluster
+
+test-bed: $(STAMP)  ## what CI runs on Kubernetes: a bed of its own, the shorter cluster tests, the bed gone
+	@.venv/bin/shardwright engines install vllm
+	@trap 'python3 -m testbed down' EXIT; python3 -m testbed down; python3 -m testbed up; \
+	$(ON_BED) -m "not long"
+
+test-all: test  ## everything, with the newest API server, the drill and 1,000 nodes: over an hour
+	@trap 'python3 -m testbed down' EXIT; python3 -m testbed down; \
+	python3 -m testbed up --with kuberay,lws,kwok; python3 -m testbed newest; $(ON_BED)
+
 CALIBRATE := .venv-calibrate/bin/python
 $(CALIBRATE): pyproject.toml
 	@uv venv --quiet --clear --python '>=3.11' .venv-calibrate
@@ -73,8 +84,11 @@ fit-memory: $(STAMP)  ## refit memory overheads from measured starts, rewrite do
 bench: $(STAMP)  ## measure how many objects lint reads per second
 	@$(PY) benchmarks/lint_speed.py
 
+bench-scale: $(STAMP)  ## time list, status and preflight on 1,000 nodes that kwok acts out; docs/scale.md
+	@$(PY) -m benchmarks.cluster_scale
+
 bench-doctor: $(STAMP)  ## time the doctor over 16 ranks x 200 MB of logs (needs 3.2 GB of disk)
 	@$(PY) benchmarks/doctor_logs.py
 
-.PHONY: help setup docs rehearse static check test testbed test-cluster format doctor-score bench bench-doctor \
+.PHONY: help setup docs rehearse static check test test-all test-bed testbed test-cluster format doctor-score bench bench-doctor bench-scale \
   bench-planner calibrate cross-validate fit-memory

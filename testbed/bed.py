@@ -14,6 +14,7 @@ from testbed import addons, components, control, debian, machines, network, node
 from testbed.kubectl import api_is_ready, get, is_condition
 from testbed.layout import CONTROL, MAX_NODES, Machine, kubeconfig_path, nodes, state_dir
 from testbed.shell import TestbedError, say, wait_for
+from testbed.traces import traces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +164,8 @@ def down() -> None:
         say("removing the old bed")
     machines.stop_all()
     shutil.rmtree(state_dir(), ignore_errors=True)
+    if left := traces():
+        raise TestbedError("could not be removed: " + ", ".join(left))
 
 
 def status() -> dict[str, Any]:

@@ -62,7 +62,7 @@ def start(machine: Machine, services: dict[str, list[str]]) -> None:
     (machine.directory / "pid").write_text(f"{process.pid}\n")
 
 
-def _cgroup_roots() -> tuple[Path, ...]:
+def cgroup_roots() -> tuple[Path, ...]:
     """Return the root of every hierarchy: one on cgroup v2, one per controller on v1."""
     if (CGROUPS / "cgroup.controllers").exists():
         return (CGROUPS,)
@@ -71,7 +71,7 @@ def _cgroup_roots() -> tuple[Path, ...]:
 
 def _make_cgroups(machine: Machine) -> tuple[Path, ...]:
     groups = []
-    for root in _cgroup_roots():
+    for root in cgroup_roots():
         group = root / CGROUP / machine.name
         group.mkdir(parents=True, exist_ok=True)
         for level in (group.parent, group):
@@ -132,7 +132,7 @@ def _end(namespace: str) -> None:
 
 def _groups_of(namespace: str) -> Iterator[Path]:
     name = namespace.split("-", 1)[1]
-    for root in _cgroup_roots():
+    for root in cgroup_roots():
         top = root / CGROUP / name
         if top.exists():
             yield from (path.parent for path in top.rglob("cgroup.procs"))
@@ -146,10 +146,10 @@ def _members(group: Path) -> list[int]:
 
 def _remove_cgroups() -> bool:
     """Remove the test bed's cgroups, deepest first; tell whether all are gone."""
-    for root in _cgroup_roots():
+    for root in cgroup_roots():
         top = root / CGROUP
         groups = [path.parent for path in top.rglob("cgroup.procs")] if top.exists() else []
         for group in sorted(groups, key=lambda path: len(path.parts), reverse=True):
             with contextlib.suppress(OSError):
                 group.rmdir()
-    return not any((root / CGROUP).exists() for root in _cgroup_roots())
+    return not any((root / CGROUP).exists() for root in cgroup_roots())

@@ -42,7 +42,7 @@ Ray token, decides what happens."""
     help="Members side by side, or each in its own network namespace (root or user namespaces).",
 )
 @click.option("--bench", is_flag=True, help="Load the endpoint with AIPerf as well, and judge it.")
-@click.option("--drill", is_flag=True, help="Kill one rank, and see whether a restart mends it.")
+@click.option("--drill", is_flag=True, help="Break the group, and see whether it recovers.")
 @click.option(
     "--compare/--no-compare",
     default=True,
@@ -93,7 +93,9 @@ def command(
     if cluster:
         from shardwright.cli.rehearse_cluster import Where, run
 
-        where = Where(kubeconfig=kubeconfig, context=context, image=image, out=out)
+        where = Where(
+            kubeconfig=kubeconfig, context=context, image=image, out=out, with_drill=drill
+        )
         return run(spec, _ranks(ranks), where, output)
     progress = Progress()
     resolved = resolve(spec)

@@ -8,12 +8,13 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from shardwright.cli.cluster_drill import Group, drilled
 from shardwright.cli.options import print_json
 from shardwright.cli.plan import draw
 from shardwright.cli.progress import Progress
@@ -31,6 +32,7 @@ from shardwright.deploy.verification import Verifier
 from shardwright.diagnose.doctor import as_text
 from shardwright.drive.clock import SystemClock
 from shardwright.drive.kube import KubeCluster, connect
+from shardwright.drive.kubectl import Kubectl
 from shardwright.engines import find_engine
 from shardwright.engines.rehearsal import Rehearsal
 from shardwright.launch.build import build_launch_plan
@@ -40,6 +42,7 @@ from shardwright.model.finding import Severity
 from shardwright.model.plain import plain
 from shardwright.model.running import Leftovers
 from shardwright.planner.plan import make_plan
+from shardwright.rehearse.cluster_drill import Aftermath
 from shardwright.rehearse.coverage import refuse
 from shardwright.rehearse.events import Stage
 from shardwright.rehearse.markdown import report_markdown
@@ -69,6 +72,7 @@ class Where:
     context: str | None
     image: str | None
     out: Path
+    with_drill: bool = False
 
 
 def run(spec: Path, ranks: tuple[int, int] | None, where: Where, output: str) -> int:
@@ -103,13 +107,14 @@ def rehearse_on_cluster(
         planned = scene.with_planned_gpus()
         if not gpu_shortage(cluster, planned.plan):
             scene = planned
-        with _namespace(cluster, scene, progress):
+        with own_namespace(cluster, scene, progress):
             progress.show(Stage(name="start", title=f"Applying {layout_words(scene.plan)}"))
-            outcome = _start(cluster, scene)
+            outcome = start_group(cluster, scene)
             progress.show(Stage(name="prove", title="Asking the endpoint through its Service"))
             checks = tuple(_checks(cluster, scene, vocab_size, progress))
             matches = _identify(cluster, scene, rules)
             nodes = _node_words(cluster, scene, version)
+            aftermaths = _drill(cluster, scene, where, progress) if where.with_drill else ()
         left = _wait_removed(cluster, scene.plan.namespace)
     plan = scene.plan
     return Report(
@@ -118,7 +123,7 @@ def rehearse_on_cluster(
         deployed=layout_words(scene.deployed), rehearsed=layout_words(plan), nodes=nodes,
         ready_s=outcome.seconds, took_s=clock.now() - began, phases=(), checks=checks,
         ranks=matches, agreement=None, compared_with=None, usage=(), drill=None,
-        changes=scene.changes, findings=(), leftovers=left,
+        aftermaths=aftermaths, changes=scene.changes, findings=(), leftovers=left,
         proved=proved_by(plan, checks, matches, None, None),
         not_proved=not_proved_by(scene.changes),
     )  # fmt: skip
@@ -156,8 +161,25 @@ def scene_of(
     return scene, rules, small.shape.vocab_size
 
 
+def _drill(
+    cluster: KubeCluster, scene: ClusterScene, where: Where, progress: Progress
+) -> tuple[Aftermath, ...]:
+    progress.show(Stage(name="drill", title="Letting things happen to the group"))
+    client = endpoint_client(cluster, scene)
+    group = Group(
+        plan=scene.plan,
+        cluster=cluster,
+        kubectl=Kubectl(kubeconfig=where.kubeconfig, context=where.context),
+        ask=lambda: client.chat("Which layers does stage 1 hold?", 4, timeout_s=30),
+    )
+    if scene.plan.endpoints[0].api_key is not None:  # the API server does not pass a key on
+        health = scene.plan.endpoints[0].health_path
+        group = replace(group, ask=lambda: client.get(health))
+    return drilled(group, progress.show)
+
+
 @contextmanager
-def _namespace(cluster: KubeCluster, scene: ClusterScene, progress: Progress) -> Iterator[None]:
+def own_namespace(cluster: KubeCluster, scene: ClusterScene, progress: Progress) -> Iterator[None]:
     """Make the namespace and the Secrets that pods name; remove all of it in the end."""
     plan = scene.plan
     ref = ObjectRef(api_version="v1", kind="Namespace", name=plan.namespace)
@@ -185,7 +207,8 @@ def _namespace(cluster: KubeCluster, scene: ClusterScene, progress: Progress) ->
         cluster.delete(ref)
 
 
-def _start(cluster: KubeCluster, scene: ClusterScene) -> Outcome:
+def start_group(cluster: KubeCluster, scene: ClusterScene) -> Outcome:
+    """Apply everything and wait until it serves; raises ShardwrightError with the doctor's word."""
     plan = scene.plan
     objects = kubernetes_objects(plan)
     for finding in preflight(cluster, plan, objects):
@@ -209,19 +232,23 @@ def _start(cluster: KubeCluster, scene: ClusterScene) -> Outcome:
     return outcome
 
 
-def _checks(
-    cluster: KubeCluster, scene: ClusterScene, vocab_size: int, progress: Progress
-) -> Iterator[Check]:
+def endpoint_client(cluster: KubeCluster, scene: ClusterScene) -> Client:
+    """Reach the endpoint through its Service and the API server."""
     plan = scene.plan
-    endpoint = plan.endpoints[0]
     service = ObjectRef(
         api_version="v1", kind="Service", name=object_name("Service", plan.name),
         namespace=plan.namespace,
     )  # fmt: skip
-    base = cluster.proxy_base(service, endpoint.port)
-    client = Client(http=cluster.http(), base=base, model=plan.served_name)
+    base = cluster.proxy_base(service, plan.endpoints[0].port)
+    return Client(http=cluster.http(), base=base, model=plan.served_name)
+
+
+def _checks(
+    cluster: KubeCluster, scene: ClusterScene, vocab_size: int, progress: Progress
+) -> Iterator[Check]:
+    endpoint = scene.plan.endpoints[0]
     prover = Prover(
-        client=client, clock=SystemClock(), vocab_size=vocab_size,
+        client=endpoint_client(cluster, scene), clock=SystemClock(), vocab_size=vocab_size,
         health_path=endpoint.health_path,
     )  # fmt: skip
     for check in prover.checks():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from shardwright.model.finding import Finding
 from shardwright.model.launch import LaunchPlan
 from shardwright.model.running import Leftovers
+from shardwright.rehearse.cluster_drill import Aftermath
 from shardwright.rehearse.drill import Drill
 from shardwright.rehearse.events import PhaseDone
 from shardwright.rehearse.substitution import Change
@@ -32,7 +33,8 @@ class Report:
     """Everything a rehearsal found. Times in seconds since the group was started.
 
     deployed and rehearsed: the layouts, in words; nodes: how members were kept apart; ready_s: when
-    the endpoint first answered; compared_with: what the tokens were compared with, None if nothing.
+    the endpoint first answered; compared_with: what the tokens were compared with, None if nothing;
+    drill: on this machine, aftermaths: of the drill on a cluster.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Report:
     compared_with: str | None
     usage: tuple[MemberUsage, ...]
     drill: Drill | None
+    aftermaths: tuple[Aftermath, ...] = ()
     changes: tuple[Change, ...]
     findings: tuple[Finding, ...]
     leftovers: Leftovers
@@ -67,6 +70,7 @@ class Report:
             and not any(rank.differences for rank in self.ranks)
             and (self.agreement is None or self.agreement.agrees)
             and (self.drill is None or self.drill.recovered_s is not None)
+            and all(each.recovered_s is not None for each in self.aftermaths)
             and not self.leftovers.remaining
         )
 

@@ -36,8 +36,9 @@ def _lines(report: Report) -> Iterator[str]:
         yield f"  {mark:6} {check.name}: {check.detail} ({check.took_s:.1f} s)"
     if report.agreement:
         yield from _agreement(report.agreement, report.compared_with or "")
-    yield ""
-    yield "peak use here, beside what the deployment reserves"
+    if report.usage:
+        yield ""
+        yield "peak use here, beside what the deployment reserves"
     for use in report.usage:
         yield (
             f"  member {use.member}  memory {gib(use.memory_bytes)} of "
@@ -45,6 +46,7 @@ def _lines(report: Report) -> Iterator[str]:
             f"{gib(use.shm_reserved_bytes)}  {use.num_processes} processes"
         )
     yield from _drill(report)
+    yield from _aftermaths(report)
     yield from _closing(report)
 
 
@@ -81,6 +83,23 @@ def _drill(report: Report) -> Iterator[str]:
         yield f"  the restarted group answered {drill.recovered_s:.0f} s after its restart began"
     else:
         yield "  the restarted group did not answer"
+
+
+def _aftermaths(report: Report) -> Iterator[str]:
+    if report.aftermaths:
+        yield ""
+        yield "drill"
+    for each in report.aftermaths:
+        yield f"  {each.title}"
+        if each.noticed_s is None:
+            yield "    nobody noticed"
+        else:
+            yield f"    noticed after {each.noticed_s:.0f} s by {each.noticed_by}"
+        if each.recovered_s is None:
+            yield f"    did NOT answer again within {each.limit_s:.0f} s"
+        else:
+            yield f"    answers again after {each.recovered_s:.0f} s (allowed {each.limit_s:.0f} s)"
+        yield f"    users saw {each.users}"
 
 
 def _closing(report: Report) -> Iterator[str]:

@@ -38,9 +38,9 @@ class Client:
         """JSON of a GET; raises Unreachable and BadAnswer."""
         return self._ask(path, None)
 
-    def chat(self, words: str, max_tokens: int) -> Any:
+    def chat(self, words: str, max_tokens: int, *, timeout_s: float = _TIMEOUT_S) -> Any:
         """JSON of a chat completion."""
-        return self._ask("/v1/chat/completions", self._chat(words, max_tokens))
+        return self._ask("/v1/chat/completions", self._chat(words, max_tokens), timeout_s)
 
     def stream_chat(self, words: str, max_tokens: int) -> Iterator[Any]:
         """Chunks of a streamed chat completion, as they come; ends at the end marker."""

@@ -1,0 +1,112 @@
+"""What `rehearse --cluster --drill` does to a running group: each harms nobody but that group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from shardwright.deploy.inventory import COMPONENT, INSTANCE
+from shardwright.deploy.members import seated
+from shardwright.drive.clock import SystemClock
+from shardwright.drive.kube import KubeCluster
+from shardwright.drive.kubectl import Kubectl
+from shardwright.model.cluster import Object, reference
+from shardwright.model.errors import ShardwrightError
+from shardwright.model.launch import LaunchPlan
+from shardwright.rehearse.cluster_drill import Aftermath, Drill, Incident
+from shardwright.rehearse.events import Note
+
+FILL = "/dev/shm/shardwright-drill"  # noqa: S108  (in the container)
+EVERYTHING = "kill -9 -1"
+"""Every process of the container but its first, which a container cannot kill from inside."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """The group that suffers: its plan, its cluster, and a hand inside its containers."""
+
+    plan: LaunchPlan
+    cluster: KubeCluster
+    kubectl: Kubectl
+    ask: Callable[[], object]
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Return the labels of its pods."""
+        return {INSTANCE: self.plan.name, COMPONENT: "serving"}
+
+    def drill(self) -> Drill:
+        """Put it under observation."""
+        return Drill(
+            cluster=self.cluster, clock=SystemClock(), ask=self.ask, namespace=self.plan.namespace,
+            labels=self.labels, num_pods=self.plan.replicas * len(self.plan.group.members),
+            start_budget_s=self.plan.budgets.startup_s,
+        )  # fmt: skip
+
+    def member(self, index: int) -> Object:
+        """Return the pod that is this member now."""
+        pods = self.cluster.list("v1", "Pod", namespace=self.plan.namespace, labels=self.labels)
+        return next(each.pod for each in seated(pods) if (each.group, each.member) == (0, index))
+
+    def inside(self, pod: Object, script: str) -> str:
+        """Run a shell script in a pod's first container."""
+        return self.kubectl.run(
+            "exec", "-n", self.plan.namespace, pod["metadata"]["name"],
+            "-c", pod["spec"]["containers"][0]["name"], "--", "/bin/bash", "-c", script,
+        )  # fmt: skip
+
+
+def incidents(group: Group) -> Iterator[Incident]:
+    """Yield what can happen to one group; each looks up the pods of its own moment."""
+    last = len(group.plan.group.members) - 1
+    worker = group.member(last)
+
+    def deleted() -> None:
+        group.cluster.delete(reference(worker))
+
+    yield Incident(
+        name="pod-deleted",
+        title=f"deleting the pod of member {last}",
+        strike=deleted,
+        victims=frozenset({worker["metadata"]["name"]}),
+    )
+    yield member_killed(group, 0)
+    again = group.member(0)
+
+    def filled() -> None:
+        group.inside(again, f"head -c 1T /dev/zero >{FILL} 2>/dev/null; test -s {FILL}")
+
+    def emptied() -> None:
+        with suppress(ShardwrightError):  # a container that ended took the file with it
+            group.inside(again, f"rm -f {FILL}")
+
+    yield Incident(
+        name="shm-filled", title="filling the leader's /dev/shm", strike=filled, mend=emptied
+    )
+
+
+def member_killed(group: Group, index: int) -> Incident:
+    """Kill what runs in a member's container; its pod stays."""
+    pod = group.member(index)
+
+    def killed() -> None:
+        with suppress(ShardwrightError):  # the shell inside may end with the rest
+            group.inside(pod, EVERYTHING)
+
+    name = "leader-killed" if index == 0 else "worker-killed"
+    return Incident(name=name, title=f"killing every process of member {index}", strike=killed)
+
+
+def drilled(group: Group, tell: Callable[[Note], None]) -> tuple[Aftermath, ...]:
+    """Let all of it happen, one after the other; ends early if the group does not recover."""
+    out: list[Aftermath] = []
+    for incident in incidents(group):
+        for event in group.drill().suffer(incident):
+            if isinstance(event, Note):
+                tell(event)
+            else:
+                out.append(event)
+        if out[-1].recovered_s is None:
+            break
+    return tuple(out)

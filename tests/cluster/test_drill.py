@@ -1,0 +1,196 @@
+"""The fault drill on a real Kubernetes with the real engine: who notices, and who recovers.
+
+Minutes for each cell. `SHARDWRIGHT_RECORD=1` writes what was seen to drill.json beside this file;
+`make docs` makes docs/drill.md of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from itertools import takewhile
+from pathlib import Path
+
+import pytest
+from testbed import components, machines
+from testbed.kubectl import kubectl
+from testbed.layout import CONTROL, engines_dir, kubeconfig_path
+from testbed.stock import ENGINE_IMAGE
+
+from shardwright.cli.cluster_drill import Group, incidents, member_killed
+from shardwright.cli.progress import Progress
+from shardwright.cli.rehearse_cluster import (
+    Where,
+    endpoint_client,
+    own_namespace,
+    scene_of,
+    start_group,
+)
+from shardwright.cli.resolve import resolve
+from shardwright.deploy.rollout import Outcome
+from shardwright.drive.kube import connect
+from shardwright.drive.kubectl import Kubectl
+from shardwright.rehearse.cluster_drill import Aftermath, Incident
+
+pytestmark = pytest.mark.long
+RECORD = Path(__file__).with_name("drill.json")
+CELLS = ("lws", "statefulset", "ray-statefulset", "kuberay")
+SPEC = """\
+apiVersion: shardwright.dev/v1alpha1
+kind: DistributedInference
+metadata: {{name: drill-{launch}}}
+spec:
+  model: {{id: meta-llama/Llama-3.1-70B-Instruct}}
+  engine: {{name: vllm{image}}}
+  cluster: {{gpu: H200-SXM, gpusPerNode: 1, nodes: 2}}
+  parallelism: {{tensor: 1, pipeline: 2}}
+  launch: {launch}
+"""
+
+
+@pytest.fixture
+def bed(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    if kubeconfig != kubeconfig_path():
+        pytest.skip(f"needs the test bed; this is {kubeconfig}")
+    if not list(engines_dir().glob("*/bin/vllm")):
+        pytest.skip("no engine environment here: run `shardwright engines install vllm` first")
+    programs = components.directory(components.KUBERNETES)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    return kubeconfig
+
+
+@contextmanager
+def standing(launch: str, kubeconfig: Path, folder: Path) -> Iterator[tuple[Group, Outcome]]:
+    """A group that serves, in a namespace of its own that is gone afterwards."""
+    image = ", image: 'registry.example/vllm-with-ray:0.33.0'" if "ray" in launch else ""
+    spec = folder / "spec.yaml"
+    spec.write_text(SPEC.format(launch=launch, image=image))
+    where = Where(kubeconfig=kubeconfig, context=None, image=ENGINE_IMAGE, out=folder)
+    scene, _, _ = scene_of(resolve(spec), folder, None, where)
+    with connect(kubeconfig) as cluster, own_namespace(cluster, scene, Progress()):
+        outcome = start_group(cluster, scene)
+        client = endpoint_client(cluster, scene)
+        yield (
+            Group(
+                plan=scene.plan, cluster=cluster,
+                kubectl=Kubectl(kubeconfig=kubeconfig, context=None),
+                ask=lambda: client.chat("Which layers does stage 1 hold?", 4, timeout_s=30),
+            ),
+            outcome,
+        )  # fmt: skip
+
+
+def suffered(group: Group, incident: Incident) -> Aftermath:
+    *notes, last = group.drill().suffer(incident)
+    print(*notes, last, sep="\n")
+    assert isinstance(last, Aftermath)
+    return last
+
+
+def record(cell: str, seen: dict[str, object]) -> None:
+    if os.environ.get("SHARDWRIGHT_RECORD"):
+        known = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+        known.setdefault(cell, {}).update(seen)
+        RECORD.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+
+
+def as_record(aftermath: Aftermath) -> dict[str, object]:
+    return asdict(aftermath) | {"users": aftermath.users}
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_group_comes_back(cell: str, bed: Path, tmp_path: Path) -> None:
+    wanted = ("pod-deleted", "leader-killed") + (("shm-filled",) if cell == "lws" else ())
+    with standing(cell, bed, tmp_path) as (group, outcome):
+        seen = [
+            suffered(group, each)
+            for each in takewhile(lambda each: each.name in wanted, incidents(group))
+        ]
+        ready = {"ready_s": outcome.seconds, "limit_s": seen[0].limit_s}
+        record(cell, {each.incident: as_record(each) for each in seen} | {"start": ready})
+    assert tuple(each.incident for each in seen) == wanted
+    assert [each.incident for each in seen if each.recovered_s is None] == []
+
+
+def test_what_happens_to_the_cluster(bed: Path, tmp_path: Path) -> None:
+    """A node is drained, DNS is cut, the API server restarts: others on the bed feel it as well."""
+    with standing("lws", bed, tmp_path) as (group, _):
+        seen = [suffered(group, each) for each in (dns_cut(), dns_cut_and_killed(group))]
+        with uncordoned() as cordon:
+            seen.append(suffered(group, node_drained(group, cordon)))
+        record("lws", {each.incident: as_record(each) for each in seen})
+    assert [each.incident for each in seen if each.recovered_s is None] == []
+
+
+def test_the_api_server_restarts_while_deploying(bed: Path, tmp_path: Path) -> None:
+    """The rollout goes on: it waits for the API server, and finds everything as it was."""
+    timer = threading.Timer(15, restart_api_server)
+    timer.start()
+    with standing("statefulset", bed, tmp_path) as (group, outcome):
+        answer = group.ask()
+    timer.join()
+    assert answer
+    record("statefulset", {"api-restart": {"ready_s": outcome.seconds}})
+
+
+def restart_api_server() -> None:
+    pid = (CONTROL.directory / "logs" / "kube-apiserver.pid").read_text().strip()
+    machines.inside(CONTROL, "kill", "-9", pid)
+
+
+def scale_dns(replicas: int) -> None:
+    kubectl("-n", "kube-system", "scale", "deployment/coredns", f"--replicas={replicas}")
+    if replicas:
+        kubectl("-n", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=60s")
+
+
+def dns_cut() -> Incident:
+    return Incident(
+        name="dns-cut", title="cutting DNS for a minute",
+        strike=lambda: scale_dns(0), mend=lambda: scale_dns(1), mend_after_s=60,
+    )  # fmt: skip
+
+
+def dns_cut_and_killed(group: Group) -> Incident:
+    killed = member_killed(group, 1)
+
+    def strike() -> None:
+        scale_dns(0)
+        killed.strike()
+
+    return Incident(
+        name="dns-cut-member-killed", title="cutting DNS for a minute and killing a worker in it",
+        strike=strike, mend=lambda: scale_dns(1), mend_after_s=60,
+    )  # fmt: skip
+
+
+@contextmanager
+def uncordoned() -> Iterator[list[str]]:
+    """Nodes that are drained inside and may be used again afterwards."""
+    names: list[str] = []
+    try:
+        yield names
+    finally:
+        for name in names:
+            kubectl("uncordon", name)
+
+
+def node_drained(group: Group, cordoned: list[str]) -> Incident:
+    pod = group.member(1)
+    name, node = pod["metadata"]["name"], pod["spec"]["nodeName"]
+
+    def strike() -> None:
+        cordoned.append(node)
+        kubectl("cordon", node)
+        path = f"/api/v1/namespaces/{group.plan.namespace}/pods/{name}"
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
+        kubectl("create", "--raw", f"{path}/eviction", "-f", "-", stdin=json.dumps(eviction))
+
+    return Incident(
+        name="node-drained", title="draining a worker's node", strike=strike,
+        victims=frozenset({name}),
+    )  # fmt: skip
