@@ -18,7 +18,8 @@ from testbed.layout import DNS_ADDRESS, Machine, state_dir
 from testbed.shell import TestbedError, run, wait_for
 from testbed.stock import COREDNS_IMAGE, KUBERAY_IMAGE, LWS_IMAGE
 
-NUM_VOLUMES = 16
+NUM_VOLUMES = 200
+"""Nothing empties a released volume for the next claim, so there are enough for every test."""
 VOLUME_SIZE = "100Ti"
 STORAGE_CLASS = "testbed-shared"
 

@@ -8,6 +8,7 @@ answer is a failure, never a skip.
 from __future__ import annotations
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,11 @@ from lightkube import Client, KubeConfig
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Namespace
 from testbed.layout import kubeconfig_path
+
+
+def pytest_configure() -> None:
+    """End like Ctrl-C when told to stop, so that namespaces, taints and cordons are taken back."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
