@@ -64,8 +64,16 @@ calibrate: $(CALIBRATE)  ## refit the speed model from calibration/measurements
 cross-validate: $(CALIBRATE)  ## predict groups left out of the fit, rewrite docs/accuracy.md
 	@$(CALIBRATE) scripts/calibrate.py --cross-validate
 
-bench-planner: $(STAMP)  ## time the planner; AICONFIGURATOR=path asks that tool the same
-	@$(PY) benchmarks/planner_speed.py
+PEER_VERSION := 0.12.0
+PEER = $${XDG_CACHE_HOME:-$$HOME/.cache}/shardwright/peers/aiconfigurator-$(PEER_VERSION)
+bench-planner: $(STAMP)  ## time the planner beside AIConfigurator, write docs/benchmarks.md
+	@peer=$(PEER); if [ ! -x "$$peer/bin/aiconfigurator" ]; then \
+	  uv="$$(command -v uv || echo "$${XDG_CACHE_HOME:-$$HOME/.cache}/shardwright/tools/bin/uv")"; \
+	  "$$uv" venv --quiet --clear --python '>=3.11' "$$peer"; \
+	  "$$uv" pip install --quiet --compile-bytecode --python "$$peer/bin/python" \
+	    aiconfigurator==$(PEER_VERSION); \
+	fi; \
+	AICONFIGURATOR="$$peer/bin/aiconfigurator" $(PY) benchmarks/planner_speed.py
 
 format: $(STAMP)  ## rewrite the code as ruff formats it
 	@.venv/bin/ruff format src tests scripts testbed
@@ -81,7 +89,7 @@ doctor-score: $(STAMP)  ## score the doctor by family; CASES=folder of cases
 fit-memory: $(STAMP)  ## refit memory overheads from measured starts, rewrite docs/accuracy-memory.md
 	@$(PY) benchmarks/fit_memory.py
 
-bench: $(STAMP)  ## measure how many objects lint reads per second
+bench: bench-planner  ## time the planner and lint, write docs/benchmarks.md
 	@$(PY) benchmarks/lint_speed.py
 
 bench-scale: $(STAMP)  ## time list, status and preflight on 1,000 nodes that kwok acts out; docs/scale.md

@@ -23,3 +23,13 @@ def refuse_uneven(shape: ModelShape, layout: Layout) -> tuple[Refusal, ...]:
         reason = f"{shape.num_layers} layers cannot fill PP={pp} stages"
         out.append(Refusal(code="more-stages-than-layers", reason=reason))
     return tuple(out)
+
+
+def refuse_uneven_or_attention_dp(shape: ModelShape, layout: Layout) -> tuple[Refusal, ...]:
+    """As refuse_uneven, for engines whose attention data parallelism needs a file we do not write:
+    TensorRT-LLM's enable_attention_dp is set in its YAML options alone.
+    """
+    if layout.data_parallel == 1:
+        return refuse_uneven(shape, layout)
+    reason = "attention data parallelism needs an options file that is not written yet"
+    return (Refusal(code="attention-dp-not-written", reason=reason),)

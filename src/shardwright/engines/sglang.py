@@ -21,6 +21,7 @@ from shardwright.model.text import GroupSize, LeaderHost, MemberIndex, Text, tex
 
 HTTP_PORT = 30000  # SGLang's own default
 STORE_PORT = 20000
+ATTENTION_DP_SINCE = "0.5.22"  # first sampled with --attn-dp-size
 PIPELINE_SINCE = "0.4.6"  # first sampled with --pp-size: 0.4.6.post5
 
 LOG_PATTERNS = {
@@ -100,9 +101,10 @@ def _argv(serve: Serve) -> tuple[Text, ...]:
     options = {
         "--model-path": serve.weights_path,
         "--served-model-name": request.model.id,
-        "--tp-size": layout.tensor_parallel,
+        # its tensor-parallel size counts the ranks of all attention groups
+        "--tp-size": layout.tensor_parallel * layout.data_parallel,
         "--pp-size": layout.pipeline_parallel if layout.pipeline_parallel > 1 else None,
-        "--dp-size": layout.data_parallel if layout.data_parallel > 1 else None,
+        **_attention_groups(layout.data_parallel, serve.version),
         "--ep-size": layout.expert_parallel if layout.expert_parallel > 1 else None,
         "--context-length": serve.plan.max_model_len,
         "--mem-fraction-static": request.engine.gpu_memory_utilization,
@@ -118,6 +120,8 @@ def _argv(serve: Serve) -> tuple[Text, ...]:
     words = ["python3", "-m", "sglang.launch_server"]
     for flag, value in options.items():
         words += [flag, str(value)] if value is not None else []
+    if layout.data_parallel > 1 and not is_at_least(serve.version, ATTENTION_DP_SINCE):
+        words += ["--enable-dp-attention"]
     words += ["--enable-metrics"]
     words += ["--trust-remote-code"] if request.model.trust_remote_code else []
     out = [text(word) for word in words]
@@ -128,6 +132,14 @@ def _argv(serve: Serve) -> tuple[Text, ...]:
             *(text("--dist-init-addr"), text(LeaderHost(), f":{serve.rendezvous.port}")),
         ]
     return (*out, *(text(word) for word in request.engine.extra_args))
+
+
+def _attention_groups(groups: int, version: str) -> dict[str, int]:
+    """Return the flag for attention groups; older versions need --enable-dp-attention too."""
+    if groups == 1:
+        return {}
+    flag = "--attn-dp-size" if is_at_least(version, ATTENTION_DP_SINCE) else "--dp-size"
+    return {flag: groups}
 
 
 def _phases(serve: Serve, role: Role) -> tuple[Phase, ...]:

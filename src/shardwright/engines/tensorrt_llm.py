@@ -6,7 +6,7 @@ upstream in July 2026 (NVIDIA/TensorRT-LLM #15763, #15907, #15918), so engines n
 
 from __future__ import annotations
 
-from shardwright.engines.divisibility import refuse_uneven
+from shardwright.engines.divisibility import refuse_uneven_or_attention_dp
 from shardwright.engines.engine import Engine, Refusal, Serve
 from shardwright.engines.environment import (
     http_probes,
@@ -118,7 +118,7 @@ TENSORRT_LLM = Engine(
     default_gpu_memory_utilization=lambda _version: 0.9,
     image=lambda version: f"nvcr.io/nvidia/tensorrt-llm/release:{version}",
     split_layers=split_layers,
-    refuse_layout=refuse_uneven,
+    refuse_layout=refuse_uneven_or_attention_dp,
     refuse_request=refuse_request,
     meet=meet,
     processes=processes,

@@ -6,7 +6,7 @@ rank runs tritonserver, rank 0 holds the engine, the others wait inside `initial
 
 from __future__ import annotations
 
-from shardwright.engines.divisibility import refuse_uneven
+from shardwright.engines.divisibility import refuse_uneven_or_attention_dp
 from shardwright.engines.engine import Engine, Refusal, Serve
 from shardwright.engines.environment import http_probes, shared_env, shm_bytes, with_users
 from shardwright.engines.mpi import meet_by_mpi
@@ -125,7 +125,7 @@ TRITON = Engine(
     default_gpu_memory_utilization=lambda _version: 0.9,
     image=lambda version: f"nvcr.io/nvidia/tritonserver:{version}-trtllm-python-py3",
     split_layers=split_layers,
-    refuse_layout=refuse_uneven,
+    refuse_layout=refuse_uneven_or_attention_dp,
     refuse_request=refuse_request,
     meet=meet,
     processes=processes,
