@@ -95,8 +95,11 @@ bench: bench-planner  ## time the planner and lint, write docs/benchmarks.md
 bench-scale: $(STAMP)  ## time list, status and preflight on 1,000 nodes that kwok acts out; docs/scale.md
 	@$(PY) -m benchmarks.cluster_scale
 
+bench-overhead: $(STAMP)  ## what `shardwright bench` adds to bare AIPerf, in paired runs
+	@$(PY) benchmarks/bench_overhead.py
+
 bench-doctor: $(STAMP)  ## time the doctor over 16 ranks x 200 MB of logs (needs 3.2 GB of disk)
 	@$(PY) benchmarks/doctor_logs.py
 
-.PHONY: help setup docs rehearse static check test test-all test-bed testbed test-cluster format doctor-score bench bench-doctor bench-scale \
+.PHONY: help setup docs rehearse static check test test-all test-bed testbed test-cluster format doctor-score bench bench-doctor bench-scale bench-overhead \
   bench-planner calibrate cross-validate fit-memory

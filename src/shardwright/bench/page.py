@@ -36,7 +36,7 @@ def html(bench: Bench) -> str:
         _section("What explains it", _explained(bench)),
         _section("Loads", _loads(bench)),
         _section("Against the baseline", _changes(bench)),
-        _section("Start-up", draw_startup(bench.startup) if bench.startup else ""),
+        _section("Start-up", _wide([draw_startup(bench.startup)]) if bench.startup else ""),
         _section("Topology", _picture(bench.topology_svg, "Nodes, GPUs, stages and links")),
         _section("Plan", f"<pre>{escape(bench.plan)}</pre>" if bench.plan else ""),
         _section("Spec", f"<pre>{escape(bench.spec)}</pre>" if bench.spec else ""),
@@ -125,8 +125,8 @@ def _advice(bench: Bench) -> str:
 def _curves(bench: Bench) -> str:
     if not bench.is_sweep and len(bench.runs) < 2:
         return ""
-    drawn = (draw_curve(curve_of(bench, name)) for name in ("itl", "ttft"))
-    return f'<div class="pair">{"".join(drawn)}</div>'
+    drawn = [draw_curve(curve_of(bench, name)) for name in ("itl", "ttft")]
+    return f'<div class="pair">{_wide(drawn)}</div>'
 
 
 def _distributions(run: Run) -> str:
@@ -152,7 +152,7 @@ def _distributions(run: Run) -> str:
         )
     if not out:
         return ""
-    return f'<p class="under">{escape(note)}</p><div class="pair">{"".join(out)}</div>'
+    return f'<p class="under">{escape(note)}</p><div class="pair">{_wide(out)}</div>'
 
 
 def _explained(bench: Bench) -> str:
@@ -163,8 +163,13 @@ def _explained(bench: Bench) -> str:
         for run, line in lines
     )
     server = bench.shown.server
-    picture = draw_engine(server.scrapes) if server and len(server.scrapes) > 2 else ""
+    picture = _wide([draw_engine(server.scrapes)]) if server and len(server.scrapes) > 2 else ""
     return (f"<ul>{items}</ul>" if items else "") + picture
+
+
+def _wide(pictures: list[str]) -> str:
+    """Let a picture scroll sideways where it would be too small to read."""
+    return "".join(f'<div class="scroll">{picture}</div>' for picture in pictures)
 
 
 def _loads(bench: Bench) -> str:

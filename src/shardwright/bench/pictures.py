@@ -40,7 +40,7 @@ def draw_histogram(
     title: str, values: list[float], marks: tuple[tuple[str, float], ...], objective_s: float | None
 ) -> str:
     """Draw how many requests took how long; marks: percentiles to point out."""
-    height, top, bottom = 170, 34, 26
+    height, top, bottom = 190, 62, 26
     most = nice_ceiling(max([*values, objective_s or 0.0]))
     counts = histogram(values, most, NUM_BINS)
     tallest = max(counts) or 1
@@ -56,17 +56,16 @@ def draw_histogram(
             )
     body.append(_text(LEFT - 6, top + 4, str(tallest), "", "end"))
     body += _bottom(most, height - bottom, wide)
-    for row, (name, value) in enumerate(marks):
-        x = LEFT + wide * value / most
-        body.append(f'<path class="q" d="M{x:.1f},{top}V{height - bottom}"/>')
-        anchor = "end" if x > WIDTH / 2 else "start"
-        shift = -4 if anchor == "end" else 4
-        body.append(_text(x + shift, top + 8 + 13 * row, f"{name} {seconds(value)}", "", anchor))
+    lines = [("q", f"{name} {seconds(value)}", value) for name, value in marks]
     if objective_s is not None:
-        x = LEFT + wide * objective_s / most
-        body.append(f'<path class="o" d="M{x:.1f},{top - 8}V{height - bottom}"/>')
-        anchor = "end" if x > WIDTH / 2 else "start"
-        body.append(_text(x, top - 11, f"objective {seconds(objective_s)}", "", anchor))
+        lines.insert(0, ("o", f"objective {seconds(objective_s)}", objective_s))
+    for row, (kind, words, value) in enumerate(lines):
+        x, y = LEFT + wide * value / most, 34 + 13 * row
+        body.append(f'<path class="{kind}" d="M{x:.1f},{y - 8}V{height - bottom}"/>')
+        is_right = x > WIDTH * 0.7
+        body.append(
+            _text(x - 4 if is_right else x + 4, y, words, "", "end" if is_right else "start")
+        )
     return _svg(title, height, body)
 
 

@@ -37,11 +37,7 @@ def seconds(value: float) -> str:
     if value == 0:
         return "0"
     if value < 0.1:
-        return (
-            f"{value * 1e3:.3g} ms"
-            if value * 1e3 == round(value * 1e3)
-            else f"{value * 1e3:.1f} ms"
-        )
+        return f"{round(value * 1e3, 1):g} ms"
     if value < 1:
         return f"{value * 1e3:.0f} ms"
-    return f"{value:.1f} s" if value < 10 and value != round(value) else f"{value:.0f} s"
+    return f"{round(value, 1):g} s" if value < 10 else f"{value:.0f} s"

@@ -36,7 +36,7 @@ border-radius:10px;padding:.8rem 1rem}
 .advice{border-left:4px solid var(--blue)}
 ol,ul{margin:.2rem 0;padding-left:1.3rem}
 .pair{display:grid;gap:1rem;grid-template-columns:repeat(auto-fit,minmax(min(420px,100%),1fr))}
-svg{width:100%;height:auto;max-width:720px;display:block}
+svg{width:100%;height:auto;min-width:440px;max-width:720px;display:block}
 img.sheet{max-width:100%;background:#fff;border-radius:6px}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
