@@ -65,7 +65,7 @@ def draw_curve(curve: Curve) -> str:
         y = _y(curve.objective_s, most_y)
         body.append(f'<path class="o" d="M{LEFT},{y:.1f}H{WIDTH - RIGHT}"/>')
         words = f"objective {seconds(curve.objective_s)}"
-        body.append(_label(WIDTH - RIGHT - 4, y - 5, words, "d", "end"))
+        body.append(_label(LEFT + 6, y - 5, words, "d"))  # points are rarely at the left
     for kind, series in (("p", curve.predicted), ("m", curve.measured)):
         if not series:
             continue

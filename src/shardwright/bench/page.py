@@ -31,7 +31,7 @@ def html(bench: Bench) -> str:
         _head(bench),
         f'<section class="cards">{"".join(_cards(run))}</section>',
         _advice(bench),
-        _section("Measured beside predicted", _curves(bench)),
+        _section(_curve_title(bench), _curves(bench)),
         _section("Latency of single requests", _distributions(run)),
         _section("What explains it", _explained(bench)),
         _section("Loads", _loads(bench)),
@@ -122,6 +122,11 @@ def _advice(bench: Bench) -> str:
     return f'<section class="advice"><h2>What would mend it</h2><ol>{lines}</ol></section>'
 
 
+def _curve_title(bench: Bench) -> str:
+    is_predicted = any(r.verdict.predicted_output_tokens_per_s for r in bench.runs)
+    return "Measured beside predicted" if is_predicted else "Latency over throughput"
+
+
 def _curves(bench: Bench) -> str:
     if not bench.is_sweep and len(bench.runs) < 2:
         return ""
@@ -148,7 +153,7 @@ def _distributions(run: Run) -> str:
     if window is not None:
         note = (
             f"steady state, from {seconds(window.start_s)} to {seconds(window.end_s)} of the run; "
-            f"{window.num_left_out} requests before and after are left out"
+            f"requests before and after are left out ({window.num_left_out})"
         )
     if not out:
         return ""

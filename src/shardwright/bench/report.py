@@ -48,7 +48,7 @@ def conclusion(bench: Bench) -> str:
     if bench.is_sweep:
         if bench.best is None:
             lowest = min(r.scenario.concurrency or 0 for r in bench.runs)
-            return f"No load that was tried meets the objective, the lowest being {lowest}."
+            return f"No load was shown to meet the objective; the lowest tried was {lowest}."
         return f"Meets the objective up to {run.scenario.load}."
     if bench.outcome is Outcome.PASS:
         has = any(t.objective_s is not None for t in run.verdict.terms)
