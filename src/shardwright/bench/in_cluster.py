@@ -142,7 +142,7 @@ def _never_started(job: Object, pod: Object | None) -> ShardwrightError:
         code="bench-not-started",
         what=f"the pod of Job {job['metadata']['name']} did not start within {START_S:.0f} s",
         cause=why,
-        remedy="make room for 2 CPUs and 4 GiB, or pass the endpoint's URL and load it from here",
+        remedy="make room for one CPU and 4 GiB, or pass the endpoint's URL and load it from here",
         exit_code=ExitCode.FAILURE,
     )
 
