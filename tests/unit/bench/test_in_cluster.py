@@ -10,6 +10,7 @@ from shardwright.bench.aiperf import Target
 from shardwright.bench.endpoint import find_dcgm, find_endpoint
 from shardwright.bench.in_cluster import JobTool
 from shardwright.bench.job import PodTool, job_objects
+from shardwright.bench.pods import send_load
 from shardwright.bench.pods.send_load import END, packed, unpacked
 from shardwright.bench.scenario import Scenario
 from shardwright.bench.vllm_bench import vllm_bench_argv
@@ -131,6 +132,17 @@ def test_files_come_back_through_a_log_whole_or_not_at_all():
     assert files["a.json"].encode() == data
     assert status == 0
     assert unpacked("\n".join(packed("a.json", data))) == ({}, None)
+
+
+def test_an_image_without_the_tool_is_said(tmp_path, monkeypatch, capsys):
+    asked = tmp_path / "load.json"
+    asked.write_text(json.dumps({"argv": ["no-such-tool"], "env": {}, "files": {}, "results": []}))
+    monkeypatch.setattr(send_load, "WORK", tmp_path / "work")
+    monkeypatch.setattr("sys.argv", ["send_load.py", str(asked)])
+    assert send_load.main() == 0  # not to be tried again
+    out = capsys.readouterr().out
+    assert "no-such-tool is not in this image" in out
+    assert unpacked(out) == ({}, 127)
 
 
 class Clock:

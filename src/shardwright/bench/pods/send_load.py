@@ -10,6 +10,7 @@ import base64
 import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,9 @@ def main() -> int:
     WORK.mkdir(parents=True, exist_ok=True)
     for name, text in asked["files"].items():
         (WORK / name).write_text(text)
+    if shutil.which(asked["argv"][0]) is None:
+        print(f"Error: {asked['argv'][0]} is not in this image\n{END} 127", flush=True)  # noqa: T201
+        return 0
     log = WORK / "tool.out"
     with log.open("w") as out:
         done = subprocess.run(
