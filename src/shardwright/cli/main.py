@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "render": ("render", "Write the Kubernetes manifests."),
     "lint": ("lint", "Find what will fail in Kubernetes manifests."),
     "diff": ("diff", "Show what a deployment would change."),
+    "preflight": ("preflight", "Check a cluster, and its hardware, before deploying."),
     "deploy": ("deploy", "Deploy to Kubernetes and wait until it serves."),
     "status": ("status", "Say how an endpoint is."),
     "list": ("list", "List the endpoints of a cluster."),

@@ -154,7 +154,7 @@ class Task:
 
     inputs and outputs are paths; done_marker is written last; blocks: serving waits for it.
     pods: how many run it together, each on a node of its own and finding the others by the symbols
-    of a group; gpus, cpu and memory are those of one pod.
+    of a group; gpus, cpu, memory and extra resources are those of one pod.
     """
 
     kind: TaskKind
@@ -173,6 +173,9 @@ class Task:
     deadline_s: int | None = None
     blocks: bool = True
     pods: int = 1
+    retries: int = 6
+    extra_resources: tuple[tuple[str, int], ...] = ()
+    capabilities: tuple[str, ...] = ()
 
 
 class SecretOrigin(Enum):

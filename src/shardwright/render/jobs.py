@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from shardwright.model.launch import LaunchPlan, Task
+from shardwright.model.launch import LaunchPlan, Task, TaskKind
 from shardwright.model.text import Text
 from shardwright.model.units import format_quantity
 from shardwright.render.emit import Because, Object
@@ -14,8 +14,6 @@ from shardwright.render.pod import container_security, cpu_quantity, pod_securit
 from shardwright.render.symbols import ALONE, Symbols
 from shardwright.render.volumes import volume, volume_mount
 
-RETRIES = 6  # Kubernetes' own default; a download resumes where it stopped
-
 
 def job(plan: LaunchPlan, task: Task) -> Object:
     """Write the Job of a task. A Job cannot be changed, so its name carries the task's key."""
@@ -23,7 +21,7 @@ def job(plan: LaunchPlan, task: Task) -> Object:
     several = task.pods > 1
     symbols = _in_job(name, plan.namespace, task.pods) if several else ALONE
     spec: Object = {
-        "backoffLimit": RETRIES,
+        "backoffLimit": task.retries,
         "template": {
             "metadata": {"labels": labels_of(plan, task.kind.value)},
             "spec": _pod(plan, task, symbols, name if several else None),
@@ -80,14 +78,34 @@ def _pod(plan: LaunchPlan, task: Task, symbols: Symbols, subdomain: str | None) 
     }
     if subdomain:
         out["subdomain"] = subdomain
+    if task.kind is TaskKind.HARDWARE_CHECK:
+        out |= _where_members_go(plan, subdomain)
     if not task.gpus:
         out.pop("nodeSelector", None)  # no GPU, so any node will do
         out.pop("priorityClassName", None)
     return out
 
 
+def _where_members_go(plan: LaunchPlan, job_name: str | None) -> Object:
+    """Put the pods of a check where the members would go: several nodes, the same network."""
+    out: Object = {}
+    if plan.placement.host_network:
+        out |= {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}
+    if job_name:
+        out["topologySpreadConstraints"] = [
+            {
+                "maxSkew": 1,
+                "topologyKey": "kubernetes.io/hostname",
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": {"batch.kubernetes.io/job-name": job_name}},
+            }
+        ]
+    return out
+
+
 def _container(plan: LaunchPlan, task: Task, symbols: Symbols) -> Object:
-    devices = {plan.placement.gpu_resource: str(task.gpus)} if task.gpus else {}
+    counted = {plan.placement.gpu_resource: task.gpus, **dict(task.extra_resources)}
+    devices = {name: str(count) for name, count in counted.items() if count}
     memory = format_quantity(task.memory_bytes)
     start = _command(task, symbols)
     return {
@@ -99,7 +117,7 @@ def _container(plan: LaunchPlan, task: Task, symbols: Symbols) -> Object:
             "requests": {"cpu": cpu_quantity(task.cpu_millis), "memory": memory, **devices},
             "limits": {"memory": memory, **devices},
         },
-        "securityContext": container_security(()),
+        "securityContext": container_security(task.capabilities),
         "volumeMounts": [volume_mount(mount) for mount in task.mounts],
     }
 
