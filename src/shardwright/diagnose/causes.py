@@ -26,7 +26,8 @@ class Signal:
 
     weight: how likely the cause is when this alone is seen, 0..1. Exactly one of pattern (RE2, one
     line) and predicate (a name in `predicates`) is set. needs: other signals without which this
-    one does not count. exception: a pattern whose lines do not count.
+    one does not count. exception: a pattern whose lines do not count. light: lines count even where
+    the program says them in passing (INFO, "falling back").
     """
 
     name: str
@@ -36,6 +37,7 @@ class Signal:
     sources: frozenset[Source]
     needs: tuple[str, ...]
     exception: str | None
+    light: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +89,7 @@ def _cause(code: str, raw: Mapping[str, Any]) -> Cause:
 
 
 def _signal(code: str, name: str, raw: Mapping[str, Any]) -> Signal:
-    unknown = set(raw) - {"pattern", "predicate", "weight", "in", "needs", "except"}
+    unknown = set(raw) - {"pattern", "predicate", "weight", "in", "needs", "except", "light"}
     if unknown or ("pattern" in raw) == ("predicate" in raw):
         raise ValueError(f"{code}.{name}: one of pattern and predicate, nothing else {unknown}")
     return Signal(
@@ -98,6 +100,7 @@ def _signal(code: str, name: str, raw: Mapping[str, Any]) -> Signal:
         sources=frozenset(Source(s) for s in raw.get("in", [s.value for s in Source])),
         needs=tuple(raw.get("needs", ())),
         exception=raw.get("except"),
+        light=bool(raw.get("light", False)),
     )
 
 

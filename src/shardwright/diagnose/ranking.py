@@ -32,6 +32,14 @@ _DUMP: Final = re2.compile(
     r"Namespace\(\w+=|ServerArgs\(\w+=|Initializing an? (?:V\d )?LLM engine|non-default args: |"
     r"[Ee]ngine ?[Cc]onfig\(\w+=|LlmArgs\(\w+="
 )
+# what a program mentions in passing, or got round by itself, is no failure
+_IN_PASSING: Final = re.compile(
+    r"(?:^|[)\]] ?)(?:INFO|DEBUG) \d\d-\d\d |\t(?:INFO|DEBUG) \w+\.py:\d+ -- |"
+    r"\"level\" ?: ?\"(?:INFO|DEBUG)\"|(?i:\bfall(?:ing|s)? back\b|\bdefaulting to\b|"
+    r"\bwill default to\b|\btrying port\b|with a new port|\bCapping \w|\bClamping\b)"
+)
+_TELLING: Final = 0.6
+"""From this weight a signal is a failure by itself, so a line said in passing cannot carry it."""
 _PLACE: Final = re.compile(r"\{([a-z]+)\}")
 
 
@@ -114,6 +122,7 @@ def _present(signals: Iterable[Signal], evidence: Evidence) -> dict[str, tuple[H
                 for h in evidence.hits.get(signal.name, ())
                 if h.source in signal.sources
                 and not _DUMP.search(h.text)
+                and (signal.weight < _TELLING or signal.light or not _IN_PASSING.search(h.text))
                 and not (signal.exception and re2.search(signal.exception, h.text))
             )
         if hits:
