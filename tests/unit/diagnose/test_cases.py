@@ -73,6 +73,22 @@ def test_provoked_failure_is_named(path):
     assert first.family == json.loads(path.read_text())["family"]
 
 
+BLIND = sorted((DATA / "blind").glob("*/truth.json"))
+
+
+def test_cases_that_were_blind_once_stay_named():
+    right = 0
+    for path in BLIND:
+        text = (path.parent / "evidence.txt").read_bytes()
+        found = examine([Document(name="evidence.txt", chunks=[text])]).findings
+        family = json.loads(path.read_text())["family"]
+        if family == "none":
+            right += not any(f.confidence >= 0.7 for f in found)
+        else:
+            right += bool(found) and found[0].family == family
+    assert right >= 0.97 * len(BLIND) > 140
+
+
 def test_scores_in_the_docs_are_fresh():
     def score(folder):
         results = []
