@@ -43,7 +43,8 @@ PAGE = """# On a large cluster
 {nodes:,} nodes of eight GPUs and {endpoints} endpoints of two pods, acted out by kwok on the test bed:
 a real API server of Kubernetes 1.34.4, on two cores that ran it, etcd and other work as well. Each
 figure is the least of {runs} runs of the command as a process of its own; the elapsed time holds the
-start of Python and the API server's own work.
+start of Python and the API server's own work. The machine's load average over the last five minutes
+was {load:.0f}: above 2, commands waited for processors, and the elapsed time says so.
 
 | Command | Elapsed | Processor | Memory |
 |---|---|---|---|
@@ -174,7 +175,7 @@ def main() -> int:
     spec.unlink()
     page = PAGE.format(
         nodes=NUM_NODES, endpoints=NUM_ENDPOINTS, runs=RUNS, rows="".join(rows), limit=LIMIT_S,
-        mb=LIMIT_MB,
+        mb=LIMIT_MB, load=os.getloadavg()[1],
     )  # fmt: skip
     (ROOT / "docs" / "scale.md").write_text(page, encoding="utf-8")
     return int(missed)
