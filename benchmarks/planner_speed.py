@@ -36,7 +36,7 @@ spec:
   workload: {inputTokens: 2048, outputTokens: 256}
   slo: {ttftMs: 2000, itlMs: 60}
 """
-ROUNDS = 3
+ROUNDS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +197,7 @@ def page(rows: list[Row], version: str | None, load: float) -> str:
     lines = [
         "# Benchmarks",
         "",
-        "Written by `make bench`. Best of three rounds; both tools in turn, in one run, offline.",
+        f"Written by `make bench`. Best of {ROUNDS} rounds; both tools in turn, in one run, offline.",
         "CPU seconds are what to compare where the machine was shared.",
         "",
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores ({platform.machine()}), Python "

@@ -60,7 +60,10 @@ def command(
     return ExitCode.DONE
 
 
-CAVEATS = (
-    "GiB are 2^30 bytes; a GPU's total is what its driver reports. Accuracy is a published figure "
-    "of that very model, else unknown."
-)
+CAVEATS = """\
+GiB are 2^30 bytes, a GPU's total is what its driver reports, and the engine takes a share of that:
+- weights that are smaller than the card's name may still not fit (70B in BF16 and one H200);
+- 405B in BF16 fits eight H200 with TP=8 PP=1, and not eight H100-80;
+- the least GPUs hold one request of full length; `requests` says how many, a load needs more;
+- rows are memory alone: whether a latency is kept, `shardwright plan` says;
+- accuracy is a published, dated figure of that very model, else unknown."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shardwright.facts.gpus import gpu
+from shardwright.facts.recovery import recovery
 from shardwright.model.layout import Layout
 from shardwright.model.plan import Plan
 from shardwright.model.request import Request
@@ -69,10 +70,11 @@ def _fp8_weights(request: Request, shape: ModelShape, plan: Plan) -> str:
         return ""
     layout, answer = least
     here = fit(eight, shape, plan.layout, plan.max_model_len)
+    known = recovery(request.model.id, "fp8")
+    kept = f"Accuracy kept: {known}" if known else "What it costs in accuracy is unknown"
     return (
         f"FP8 weights take {gib(here.ranks[0].weights_bytes)} per GPU here; the least layout would "
-        f"then be {layout} ({answer.kv_tokens:,} KV tokens). What it costs in accuracy is unknown "
-        "until measured"
+        f"then be {layout} ({answer.kv_tokens:,} KV tokens). {kept}"
     )
 
 
