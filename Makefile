@@ -54,15 +54,18 @@ test-all: test  ## everything, with the newest API server, the drill and 1,000 n
 	python3 -m testbed up --with kuberay,lws,kwok; python3 -m testbed newest; $(ON_BED)
 
 CALIBRATE := .venv-calibrate/bin/python
-$(CALIBRATE): pyproject.toml
-	@uv venv --quiet --clear --python '>=3.11' .venv-calibrate
-	@uv pip install --quiet --python $(CALIBRATE) --editable . numba
+UV = $$(command -v uv || echo "$${XDG_CACHE_HOME:-$$HOME/.cache}/shardwright/tools/bin/uv")
+$(CALIBRATE): pyproject.toml $(STAMP)
+	@$(UV) venv --quiet --clear --python '>=3.11' .venv-calibrate
+	@$(UV) pip install --quiet --python $(CALIBRATE) --editable . numba
 
 calibrate: $(CALIBRATE)  ## refit the speed model from calibration/measurements
 	@$(CALIBRATE) scripts/calibrate.py
 
 cross-validate: $(CALIBRATE)  ## predict groups left out of the fit, rewrite docs/accuracy.md
 	@$(CALIBRATE) scripts/calibrate.py --cross-validate
+
+accuracy: cross-validate fit-memory  ## rewrite all error tables in the docs
 
 PEER_VERSION := 0.12.0
 PEER = $${XDG_CACHE_HOME:-$$HOME/.cache}/shardwright/peers/aiconfigurator-$(PEER_VERSION)
@@ -102,4 +105,4 @@ bench-doctor: $(STAMP)  ## time the doctor over 16 ranks x 200 MB of logs (needs
 	@$(PY) benchmarks/doctor_logs.py
 
 .PHONY: help setup docs rehearse static check test test-all test-bed testbed test-cluster format doctor-score bench bench-doctor bench-scale bench-overhead \
-  bench-planner calibrate cross-validate fit-memory
+  bench-planner calibrate cross-validate accuracy fit-memory

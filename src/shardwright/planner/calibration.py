@@ -18,7 +18,8 @@ from shardwright.facts.gpus import gpu
 from shardwright.model.errors import ShardwrightError
 from shardwright.model.shape import ModelShape
 from shardwright.planner.coefficients import LocalFit, corrected
-from shardwright.planner.latency import Setup, engine_of, run, setup_of
+from shardwright.planner.deployment import Setup, engine_of, setup_of
+from shardwright.planner.latency import run
 from shardwright.planner.point import Point, point_of
 
 Floats = NDArray[np.float64]

@@ -13,7 +13,8 @@ from shardwright.facts.gpus import gpu
 from shardwright.model.errors import ShardwrightError
 from shardwright.model.shape import ModelShape
 from shardwright.planner.coefficients import in_use
-from shardwright.planner.latency import Latency, Setup, engine_of, run, setup_of
+from shardwright.planner.deployment import Setup, engine_of, setup_of
+from shardwright.planner.latency import Latency, run
 from shardwright.planner.point import Point, point_of
 from shardwright.shape import load
 

@@ -13,6 +13,9 @@ MAX_SIMULATED_REQUESTS = 1200
 
 OPEN_LOOP_REQUESTS = 512
 
+MOST_WAVES = 9
+"""Rounds of an offline run that are replayed; those between repeat each other."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
@@ -33,6 +36,8 @@ def load_of(point: Point, sched: Scheduling, slots: int) -> Load:
     """Return the requests that one pipeline batch of `slots` sequences serves."""
     if point.request_rate:
         return _open_loop(point, sched, slots)
+    if sched.run_requests:
+        return _offline(point, sched, slots)
     if point.window != FIRST_BURST or point.concurrency is None:
         return _steady(point, slots)
     rounds = sched.requests_per_slot
@@ -43,6 +48,22 @@ def load_of(point: Point, sched: Scheduling, slots: int) -> Load:
         outputs=outputs,
         behind=[0.0] * slots,
         burst_share=1 / rounds,
+        due=[-1.0] if num != 1 else [-1.0, -1.0],
+    )
+
+
+def _offline(point: Point, sched: Scheduling, slots: int) -> Load:
+    """All requests of a run at once, of equal lengths: the slots fill in waves, and the last wave
+    is rarely full.
+    """
+    num = max(1, round(sched.run_requests / point.pipeline_parallel))
+    num = min(num, MOST_WAVES * slots)
+    prompt = max(1.0, point.isl * (1 - point.prefix_hit_rate))
+    return Load(
+        prompts=[prompt] * num,
+        outputs=[float(point.osl)] * num,
+        behind=[0.0] * min(slots, num),
+        burst_share=1.0,
         due=[-1.0] if num != 1 else [-1.0, -1.0],
     )
 

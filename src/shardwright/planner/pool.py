@@ -10,8 +10,8 @@ from shardwright.model.plan import Basis, Rejected
 from shardwright.model.request import Request
 from shardwright.planner.bases import Ask
 from shardwright.planner.candidates import examine, gpu_limit
+from shardwright.planner.deployment import Setup
 from shardwright.planner.front import Loads
-from shardwright.planner.latency import Setup
 from shardwright.planner.memory import MemoryAnswer
 from shardwright.planner.serving_speed import Estimated, curve, quick, setup_for
 

@@ -5,6 +5,7 @@ schedulers.json, with a source for each entry.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -26,7 +27,9 @@ _POLICIES = {
 class Scheduling:
     """What `simulate.replay` has to know of an engine. token_budget: tokens per step;
     depth: steps already decided when a request arrives; poll_steps: steps between looks at the
-    queue; requests_per_slot: requests of a measured run, per unit of concurrency.
+    queue; requests_per_slot: requests of a measured run, per unit of concurrency; run_requests: all
+    requests of an offline run of equal lengths, 0: it goes on. limits_each_stage: max_num_seqs
+    holds for each of the batches that take turns on pipeline stages, not for their sum.
     """
 
     policy: int
@@ -36,6 +39,8 @@ class Scheduling:
     poll_steps: int = 1
     requests_per_slot: int = 10
     has_fixed_lengths: bool = False
+    limits_each_stage: bool = False
+    run_requests: int = 0
 
 
 def scheduling_of(point: Point, engine: str, gpu_id: str, architecture: str) -> Scheduling:
@@ -49,10 +54,11 @@ def scheduling_of(point: Point, engine: str, gpu_id: str, architecture: str) -> 
         depth=base["depth"],
         token_budget=base["token_budget"],
         max_num_seqs=base["max_num_seqs"],
+        limits_each_stage=base.get("limits_each_stage", False),
     )
     if point.concurrency is None and not point.request_rate:
         budget = base.get("offline_token_budget", found.token_budget)
-        found = replace(found, token_budget=budget)
+        found = replace(found, token_budget=budget, run_requests=_offline_run(point, engine))
     if point.window == FIRST_BURST and point.concurrency is not None:
         facts = {"engine": engine, "gpu": gpu_id, "architecture": architecture}
         for campaign in data["campaigns"]:
@@ -80,6 +86,31 @@ def era_of(engine: str, version: str | None, window: str) -> str:
     if parts is None:
         return "vllm-old" if window == FIRST_BURST and version is None else "vllm-new"
     return "vllm-new" if (int(parts[1]), int(parts[2])) >= (0, 12) else "vllm-old"
+
+
+def tuned(sched: Scheduling, point: Point, fit: float) -> Scheduling:
+    """Return the limits trtllm-bench sets for an offline run, whose KV cache holds `fit` requests:
+    a batch per pipeline stage of what fits, rounded up, and tokens for the prompts that come with
+    as many answers.
+    """
+    run = _data()["offline_runs"]
+    batch = min(fit, run["most_requests"]) / point.pipeline_parallel
+    tokens = min(batch * (1 + point.isl / point.osl), run["most_tokens"])
+    grain = 32 if batch < 256 else 128 if batch < 1024 else 256
+    coarse = 256 if tokens < 4096 else 512 if tokens < 8192 else 1024
+    return replace(
+        sched,
+        max_num_seqs=point.max_num_seqs or max(64, grain * math.ceil(batch / grain)),
+        token_budget=point.max_num_batched_tokens or max(2048, coarse * math.ceil(tokens / coarse)),
+    )
+
+
+def _offline_run(point: Point, engine: str) -> int:
+    """Return how many requests a published offline run of these lengths had; 0 for none known."""
+    run = _data()["offline_runs"]
+    if engine != run["engine"] or point.window != FIRST_BURST:
+        return 0
+    return int(run["requests"].get(f"{point.isl}/{point.osl}", 0))
 
 
 @cache

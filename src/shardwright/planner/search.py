@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from shardwright.facts.gpus import gpu
 from shardwright.model.layout import Layout
 from shardwright.model.plan import Alternative, Basis, Rejected, Speed
 from shardwright.model.request import Slo
 from shardwright.planner.bases import Ask
+from shardwright.planner.fit import RUNTIMES
 from shardwright.planner.front import pareto
+from shardwright.planner.margin import tightened
 from shardwright.planner.objective import Objective, excess, kept
 from shardwright.planner.pool import Candidate, Pool, pool_of
 from shardwright.planner.reasons import turned_down, yields_less
@@ -53,7 +56,7 @@ def search(
     where predictions are known to err.
     """
     pool = pool_of(asks)
-    limits = limits or (asks[0].request.slo if asks else Slo())
+    limits = limits or _limits(asks)
     seen: Seen = {}
     if objective is Objective.THROUGHPUT:
         pool = replace(pool, candidates=_loaded(pool, limits))
@@ -80,6 +83,12 @@ def search(
         rejected=tuple(rejected),
         front=pareto(pool.loads),
     )
+
+
+def _limits(asks: Sequence[Ask]) -> Slo:
+    """Return the request's limits, tightened by what predictions err on the pairs asked about."""
+    pairs = {(gpu(a.basis.gpu).id, RUNTIMES.get(a.basis.engine, a.basis.engine)) for a in asks}
+    return tightened(asks[0].request.slo, pairs) if asks else Slo()
 
 
 def _order(c: Candidate, pool: Pool) -> tuple[float, ...]:

@@ -17,8 +17,9 @@ from shardwright.model.shape import ModelShape
 from shardwright.planner.analytic import Estimate, Floats, estimate, max_requests_per_s
 from shardwright.planner.capacity import Room as Capacity
 from shardwright.planner.coefficients import in_use
+from shardwright.planner.deployment import Setup, prepared, setting_of
 from shardwright.planner.fit import RUNTIMES
-from shardwright.planner.latency import Setup, prepared, run, setting_of
+from shardwright.planner.latency import run
 from shardwright.planner.links import DEFAULT_FABRIC
 from shardwright.planner.point import SERVICE, Point
 from shardwright.planner.scheduling import scheduling_of

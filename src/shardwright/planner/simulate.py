@@ -88,6 +88,9 @@ def replay(  # noqa: C901  one loop, so that numba compiles it as it stands
     before2 = 0.0
     # TensorRT-LLM admits a request only if its whole answer will fit, others as it grows
     share = 1.0 if policy == WHOLE_PROMPTS else 0.5
+    claims = [prompts[r] + share * outputs[r] for r in range(num)]
+    for r in range(min(concurrency, num)):
+        claims[r] -= share * residue[r]
     while finished < num:
         known = clock
         if depth == 1:
@@ -102,7 +105,7 @@ def replay(  # noqa: C901  one loop, so that numba compiles it as it stands
             and capacity > 0
             and running > 0
             and part == 0.0
-            and reserved + prompts[admitted] + share * outputs[admitted] > capacity
+            and reserved + claims[admitted] > capacity
         )
         if running >= most and part == 0.0:
             blocked = True
@@ -113,7 +116,7 @@ def replay(  # noqa: C901  one loop, so that numba compiles it as it stands
             pairs = 0.0
             while admitted < submitted and arrival[admitted] <= known + 1e-12 and room > 0:
                 rest = prompts[admitted] - part
-                claim = prompts[admitted] + share * outputs[admitted]
+                claim = claims[admitted]
                 if running + admitted - start >= most and part == 0.0:
                     break
                 others = running + admitted > start
@@ -216,7 +219,7 @@ def replay(  # noqa: C901  one loop, so that numba compiles it as it stands
             tpot[r] = (clock - first[r]) / max(left, 1.0)
             ends[r] = clock
             cached -= prompts[r] + outputs[r] - (residue[r] if r < concurrency else 0.0)
-            reserved -= prompts[r] + share * outputs[r]
+            reserved -= claims[r]
             running -= 1
             finished += 1
             if submitted < num:

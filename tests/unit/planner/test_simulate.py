@@ -86,3 +86,11 @@ def test_open_loop_requests_arrive_when_they_are_due():
     ttft, _, ends, *_ = run([10, 10], [2, 2], loop(2, MIXED), due=(1.0, 5.0))
     assert ttft == pytest.approx([0.010, 0.010])
     assert ends == pytest.approx([1.011, 5.011])
+
+
+def test_an_answer_part_way_out_claims_cache_for_what_is_left_only():
+    # 100 + 100 tokens, and 100 + 50 already out + 50 to come: 400 together
+    lists = [100.0, 150.0, 100.0], [100.0, 100.0, 100.0], [0.0, 50.0]
+    how = loop(2, WHOLE_PROMPTS, budget=1000.0, capacity=400.0)
+    ttft, *_ = replay(TOKENS, NOTHING, RATES, how, *lists, [-1.0])
+    assert ttft[:2] == pytest.approx([0.250, 0.250])
