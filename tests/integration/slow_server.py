@@ -49,6 +49,8 @@ class SlowServer:
             return await _plain(writer, 200, self.metrics(), "text/plain; version=0.0.4")
         if path == "/health":
             return await _plain(writer, 200, "")
+        if path != "/v1/chat/completions":
+            return await _plain(writer, 404, "{}")
         self.seen += 1
         if self.fail_every and self.seen % self.fail_every == 0:
             return await _plain(writer, 500, json.dumps({"error": {"message": "out of luck"}}))
