@@ -5,6 +5,7 @@ from __future__ import annotations
 from shardwright.engines import Engine, Refusal, Serve, find_engine
 from shardwright.launch.arguments import check_extra_args
 from shardwright.launch.budgets import derive_budgets
+from shardwright.launch.contradictions import contradiction
 from shardwright.launch.ssh import ssh_mounts, ssh_secrets
 from shardwright.launch.tasks import (
     claim_name,
@@ -13,7 +14,6 @@ from shardwright.launch.tasks import (
     hub_secrets,
     needs_download,
 )
-from shardwright.launch.unbuilt import refuse_unbuilt
 from shardwright.model.errors import ExitCode, ShardwrightError
 from shardwright.model.launch import (
     Claim,
@@ -27,11 +27,12 @@ from shardwright.model.launch import (
     Rank,
     Rendezvous,
     Role,
+    Route,
     SecretRef,
     VolumeKind,
 )
 from shardwright.model.plan import Plan
-from shardwright.model.request import Mechanism, Request
+from shardwright.model.request import Access, Mechanism, Request
 from shardwright.model.shape import ModelShape
 from shardwright.model.text import SecretValue
 from shardwright.model.units import GIB
@@ -56,9 +57,9 @@ def build_launch_plan(request: Request, shape: ModelShape, plan: Plan) -> Launch
     stored = checkpoint_bytes(shape)
     claim = _claim(request, num_members * plan.layout.replicas, stored)
     image = image_of(request, engine, version)
-    unbuilt = refuse_unbuilt(request, image)
-    if unbuilt is not None:
-        raise unbuilt
+    refused = contradiction(request, mechanism, num_members, plan.layout.replicas, image)
+    if refused is not None:
+        raise refused
     serve = Serve(
         request=request,
         plan=plan,
@@ -100,7 +101,7 @@ def build_launch_plan(request: Request, shape: ModelShape, plan: Plan) -> Launch
         replicas=plan.layout.replicas,
         endpoints=(_endpoint(request, engine),),
         budgets=serve.budgets,
-        placement=_placement(request),
+        placement=_placement(request, plan.num_nodes),
         tasks=(*download, *engine.tasks(serve)),
         secrets=(*_secrets(request), *ssh_secrets(serve)),
         claims=(claim,),
@@ -245,7 +246,19 @@ def _endpoint(request: Request, engine: Engine) -> Endpoint:
         port="http",
         health_path=engine.health_path,
         api_key=SecretValue(secret, "api-key") if secret else None,
-        route_host=request.access.route_host,
+        route=_route(request.access),
+    )
+
+
+def _route(access: Access) -> Route | None:
+    if access.route_host is None:
+        return None
+    namespace, _, name = (access.gateway or "").rpartition("/")
+    return Route(
+        host=access.route_host,
+        gateway=(namespace or None, name) if name else None,
+        ingress_class=access.ingress_class,
+        tls_secret=access.tls_secret,
     )
 
 
@@ -260,7 +273,7 @@ def _claim(request: Request, num_pods: int, stored: int) -> Claim:
     )
 
 
-def _placement(request: Request) -> Placement:
+def _placement(request: Request, num_nodes: int) -> Placement:
     cluster = request.cluster
     return Placement(
         gpu_resource=cluster.gpu_resource,
@@ -283,6 +296,8 @@ def _placement(request: Request) -> Placement:
         queue=request.scheduling.queue,
         priority_class=request.scheduling.priority_class,
         pull_secrets=request.images.pull_secrets,
+        kubernetes=request.scheduling.kubernetes,
+        pre_pull_nodes=num_nodes if request.images.pre_pull == "job" else 0,
     )
 
 

@@ -203,6 +203,17 @@ class ConfigFiles:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """The way in from outside. gateway: namespace (None: the endpoint's) and name of a Gateway;
+    without one it is an Ingress of a class, None being the cluster's default."""
+
+    host: str
+    gateway: tuple[str | None, str] | None = None
+    ingress_class: str | None = None
+    tls_secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """A port of member 0 that clients reach."""
 
@@ -211,7 +222,7 @@ class Endpoint:
     port: str
     health_path: str
     api_key: SecretValue | None = None
-    route_host: str | None = None
+    route: Route | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,7 +257,11 @@ class Budgets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """On which nodes, and by which queue."""
+    """On which nodes, and by which queue.
+
+    kubernetes: minor version that decides the API of native gang scheduling. pre_pull_nodes: on
+    how many nodes the image is pulled ahead; 0: on none.
+    """
 
     gpu_resource: str
     gpu_product: str
@@ -256,6 +271,8 @@ class Placement:
     queue: str | None = None
     priority_class: str | None = None
     pull_secrets: tuple[str, ...] = ()
+    kubernetes: str | None = None
+    pre_pull_nodes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

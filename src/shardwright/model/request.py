@@ -185,6 +185,7 @@ class Scheduling:
     queue: str | None = None
     priority_class: str | None = None
     gang: str = "none"
+    kubernetes: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +195,9 @@ class Access:
     api_key_secret: str | None = None
     hf_token_secret: str | None = None
     route_host: str | None = None
+    gateway: str | None = None
+    ingress_class: str | None = None
+    tls_secret: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,3 +47,12 @@ def gib(num_bytes: float) -> str:
     '130.4 GiB'
     """
     return f"{num_bytes / GIB:.1f} GiB"
+
+
+def format_cpu(millis: int) -> str:
+    """Write CPU as Kubernetes does.
+
+    >>> format_cpu(2000), format_cpu(1500)
+    ('2', '1500m')
+    """
+    return f"{millis}m" if millis % 1000 else str(millis // 1000)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from shardwright.model.launch import LaunchPlan
 from shardwright.render.emit import Because, Object
-from shardwright.render.labels import metadata, selector
+from shardwright.render.gang import queued_metadata
+from shardwright.render.labels import selector
 from shardwright.render.meeting import steps_after, steps_before
 from shardwright.render.names import object_name
 from shardwright.render.pod import Wiring, pod_template
@@ -31,7 +32,7 @@ def deployment_objects(plan: LaunchPlan) -> list[Object]:
         {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
-            "metadata": metadata(plan, object_name("Deployment", plan.name)),
+            "metadata": queued_metadata(plan, object_name("Deployment", plan.name)),
             "spec": {
                 "replicas": plan.replicas,
                 "selector": {"matchLabels": selector(plan)},

@@ -6,11 +6,12 @@ import shlex
 
 from shardwright.model.launch import LaunchPlan, Task, TaskKind
 from shardwright.model.text import Text
-from shardwright.model.units import format_quantity
+from shardwright.model.units import format_cpu, format_quantity
 from shardwright.render.emit import Because, Object
+from shardwright.render.gang import queued_metadata
 from shardwright.render.labels import labels_of, metadata
 from shardwright.render.names import object_name
-from shardwright.render.pod import container_security, cpu_quantity, pod_security, scheduling
+from shardwright.render.pod import container_security, pod_security, scheduling
 from shardwright.render.symbols import ALONE, Symbols
 from shardwright.render.volumes import volume, volume_mount
 
@@ -20,6 +21,7 @@ def job(plan: LaunchPlan, task: Task) -> Object:
     name = object_name("Job", f"{task.name}-{task.key[:10].lower()}")
     several = task.pods > 1
     symbols = _in_job(name, plan.namespace, task.pods) if several else ALONE
+    meta = queued_metadata if task.gpus else metadata
     spec: Object = {
         "backoffLimit": task.retries,
         "template": {
@@ -34,7 +36,7 @@ def job(plan: LaunchPlan, task: Task) -> Object:
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": metadata(plan, name, task.kind.value),
+        "metadata": meta(plan, name, task.kind.value),
         "spec": spec,
     }
 
@@ -83,6 +85,7 @@ def _pod(plan: LaunchPlan, task: Task, symbols: Symbols, subdomain: str | None) 
     if not task.gpus:
         out.pop("nodeSelector", None)  # no GPU, so any node will do
         out.pop("priorityClassName", None)
+        out.pop("schedulerName", None)
     return out
 
 
@@ -114,7 +117,7 @@ def _container(plan: LaunchPlan, task: Task, symbols: Symbols) -> Object:
         **start,
         "env": symbols.env(task.env, start),
         "resources": {
-            "requests": {"cpu": cpu_quantity(task.cpu_millis), "memory": memory, **devices},
+            "requests": {"cpu": format_cpu(task.cpu_millis), "memory": memory, **devices},
             "limits": {"memory": memory, **devices},
         },
         "securityContext": container_security(task.capabilities),

@@ -8,7 +8,7 @@ from shardwright.model.launch import LaunchPlan, Ray, Role
 from shardwright.model.process import ExecCheck, Probe, Probes
 from shardwright.model.text import text
 from shardwright.render.emit import Because, Object
-from shardwright.render.labels import metadata
+from shardwright.render.gang import queued_metadata
 from shardwright.render.meeting import RAY_PRESENT
 from shardwright.render.names import object_name
 from shardwright.render.pod import Wiring, own_probes, pod_template
@@ -39,7 +39,7 @@ def _cluster(plan: LaunchPlan, group: int) -> Object:
     if not isinstance(ray, Ray):
         raise AssertionError("a RayCluster without Ray")
     suffix = str(group) if plan.replicas > 1 else ""
-    meta = metadata(plan, object_name("RayCluster", plan.name, suffix))
+    meta = queued_metadata(plan, object_name("RayCluster", plan.name, suffix))
     meta["annotations"] = {
         "ray.io/overwrite-container-cmd": Because(
             "true", "the head runs the engine beside Ray; ours starts KubeRay's own ray command"

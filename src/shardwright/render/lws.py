@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shardwright.model.launch import LaunchPlan, Start
 from shardwright.render.emit import Because, Object
-from shardwright.render.labels import metadata
+from shardwright.render.gang import queued_metadata
 from shardwright.render.meeting import steps_after, steps_before
 from shardwright.render.names import object_name
 from shardwright.render.pod import Wiring, pod_template
@@ -54,7 +54,7 @@ def lws_objects(plan: LaunchPlan) -> list[Object]:
         {
             "apiVersion": API_VERSION,
             "kind": "LeaderWorkerSet",
-            "metadata": metadata(plan, name),
+            "metadata": queued_metadata(plan, name),
             "spec": {
                 "replicas": plan.replicas,
                 "startupPolicy": Because(

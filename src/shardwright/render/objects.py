@@ -8,9 +8,12 @@ from shardwright.model.launch import LaunchPlan
 from shardwright.model.request import Mechanism
 from shardwright.render.deployment import deployment_objects
 from shardwright.render.emit import Object, plain
+from shardwright.render.gang import pod_groups
 from shardwright.render.jobs import job, job_service
 from shardwright.render.kuberay import kuberay_objects
 from shardwright.render.lws import lws_objects
+from shardwright.render.prepull import pre_pull_job
+from shardwright.render.route import routes
 from shardwright.render.services import network_policy, serving_service
 from shardwright.render.statefulset import statefulset_objects
 from shardwright.render.storage import claim_object, config_object, disruption_budget
@@ -32,6 +35,9 @@ def explained_objects(plan: LaunchPlan) -> tuple[Object, ...]:
         *(claim_object(plan, claim) for claim in plan.claims if claim.is_ours),
         network_policy(plan),
         serving_service(plan),
+        *routes(plan),
+        pre_pull_job(plan),
+        *pod_groups(plan),
         *(job_service(plan, task) for task in plan.tasks),
         *(job(plan, task) for task in plan.tasks),
         *MECHANISMS[plan.mechanism](plan),

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from shardwright.model.launch import LaunchPlan, Member, Mount, Task
 from shardwright.model.process import Port, Probes
-from shardwright.model.units import format_quantity
+from shardwright.model.units import format_cpu, format_quantity
 from shardwright.render.emit import Because, Object
+from shardwright.render.gang import gang_annotations, gang_fields
 from shardwright.render.labels import GROUP, ROLE, labels_of, selector
 from shardwright.render.names import bounded
 from shardwright.render.probes import probe_fields
@@ -46,6 +47,7 @@ def pod_template(plan: LaunchPlan, member: Member, wiring: Wiring) -> Object:
     spec: Object = {
         **_isolation(plan, member.run_as_user),
         **_placement(plan, wiring),
+        **gang_fields(plan, wiring.group),
         "containers": [_container(plan, member, wiring, mounts)],
         "terminationGracePeriodSeconds": Because(
             plan.budgets.drain_s, "requests in flight may finish"
@@ -57,7 +59,10 @@ def pod_template(plan: LaunchPlan, member: Member, wiring: Wiring) -> Object:
         spec["initContainers"] = waiting
     if wiring.subdomain:
         spec["subdomain"] = wiring.subdomain
-    return {"metadata": {"labels": labels}, "spec": spec}
+    meta: Object = {"labels": labels}
+    if annotations := gang_annotations(plan, wiring.group):
+        meta["annotations"] = annotations
+    return {"metadata": meta, "spec": spec}
 
 
 def _container(
@@ -96,7 +101,7 @@ def _resources(plan: LaunchPlan, member: Member) -> Object:
     devices = {name: str(count) for name, count in counted.items() if count}
     memory = format_quantity(member.memory_bytes)
     return {
-        "requests": {"cpu": cpu_quantity(member.cpu_millis), "memory": memory, **devices},
+        "requests": {"cpu": format_cpu(member.cpu_millis), "memory": memory, **devices},
         "limits": {
             "memory": Because(memory, _memory_why(member)),
             **devices,
@@ -106,15 +111,6 @@ def _resources(plan: LaunchPlan, member: Member) -> Object:
 
 def _memory_why(member: Member) -> str:
     return f"shared memory ({format_quantity(member.shm_bytes)}) included"
-
-
-def cpu_quantity(millis: int) -> str:
-    """Write CPU as Kubernetes does.
-
-    >>> cpu_quantity(2000), cpu_quantity(1500)
-    ('2', '1500m')
-    """
-    return f"{millis}m" if millis % 1000 else str(millis // 1000)
 
 
 def container_security(capabilities: tuple[str, ...]) -> Object:
@@ -179,6 +175,7 @@ def scheduling(plan: LaunchPlan) -> Object:
         "nodeSelector": dict(placement.node_selector),
         "tolerations": [dict(toleration) for toleration in placement.tolerations],
         "priorityClassName": placement.priority_class,
+        "schedulerName": "volcano" if plan.group.gang == "volcano" else None,
         "imagePullSecrets": [{"name": name} for name in placement.pull_secrets],
     }
     return {name: value for name, value in fields.items() if value}

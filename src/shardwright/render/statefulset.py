@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from shardwright.model.launch import LaunchPlan, Member
 from shardwright.render.emit import Because, Object
+from shardwright.render.gang import queued_metadata
 from shardwright.render.guard import guard_config, guard_mount, guard_step, guarded
-from shardwright.render.labels import GROUP, ROLE, metadata, selector
+from shardwright.render.labels import GROUP, ROLE, selector
 from shardwright.render.meeting import steps_after, steps_before
 from shardwright.render.names import object_name
 from shardwright.render.pod import Wiring, own_probes, pod_template
@@ -80,6 +81,6 @@ def _set(
     return {
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",
-        "metadata": metadata(plan, name),
+        "metadata": queued_metadata(plan, name),
         "spec": spec,
     }

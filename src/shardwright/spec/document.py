@@ -226,7 +226,7 @@ class Images(Strict):
     pin_digests: bool = False
     """Refuse an image that is not pinned by digest."""
     pre_pull: Literal["none", "job"] = "none"
-    """Pull the image to the nodes before the group starts."""
+    """A Job that pulls the image to the nodes, to be run before the group starts."""
 
 
 class Network(Strict):
@@ -251,6 +251,8 @@ class Scheduling(Strict):
     """PriorityClass of the pods."""
     gang: Literal["kueue", "volcano", "native", "none"] = "none"
     """Who makes sure a group starts whole."""
+    kubernetes: Literal["1.36", "1.37"] | None = None
+    """Kubernetes minor version, for `gang: native`: the API of its PodGroup changed in 1.37."""
 
 
 class Access(Strict):
@@ -260,8 +262,14 @@ class Access(Strict):
     """Secret whose key `api-key` clients must present."""
     hf_token_secret: KubeName | None = None
     """Secret whose key `token` downloads a gated model."""
-    route: Line | None = None
-    """Host name of an HTTPRoute or Ingress."""
+    route: KubeName | None = None
+    """Host name clients use: an HTTPRoute if a gateway is named, else an Ingress."""
+    gateway: Annotated[str, Field(pattern=r"^([a-z0-9-]+/)?[a-z0-9][-a-z0-9.]*$")] | None = None
+    """Gateway of the HTTPRoute: its name, or namespace/name."""
+    ingress_class: KubeName | None = None
+    """IngressClass of the Ingress; by default the cluster's own."""
+    tls_secret: KubeName | None = None
+    """Secret with the certificate of an Ingress; that of a gateway belongs to its listener."""
 
 
 def _auto_is_empty(value: Any) -> Any:

@@ -133,6 +133,9 @@ def to_request(document: d.Document) -> r.Request:
             api_key_secret=spec.access.api_key_secret,
             hf_token_secret=spec.access.hf_token_secret,
             route_host=spec.access.route,
+            gateway=spec.access.gateway,
+            ingress_class=spec.access.ingress_class,
+            tls_secret=spec.access.tls_secret,
         ),
     )
 

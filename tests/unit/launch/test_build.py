@@ -133,10 +133,13 @@ def test_vllm_0_6_6_meets_over_ray_by_itself():
 @pytest.mark.parametrize(
     ("field", "code"),
     [
-        ("scheduling: {queue: gpus}", "field-not-built"),
-        ("scheduling: {gang: volcano}", "field-not-built"),
-        ("access: {route: llm.example.org}", "field-not-built"),
-        ("images: {prePull: job}", "field-not-built"),
+        ("scheduling: {gang: kueue}", "queue-missing"),
+        ("scheduling: {gang: native, queue: gpus}", "queue-without-scheduler"),
+        ("scheduling: {gang: native}", "gang-not-possible"),
+        ('scheduling: {kubernetes: "1.37"}', "gang-not-possible"),
+        ("access: {gateway: public}", "route-without-host"),
+        ("access: {route: llm.example.org, gateway: a, tlsSecret: b}", "route-of-two-kinds"),
+        ("images: {prePull: job}", "pre-pull-without-nodes"),
         ("images: {pinDigests: true}", "image-not-pinned"),
     ],
 )
