@@ -30,6 +30,13 @@ OWNED_KINDS = (
     ("policy/v1", "PodDisruptionBudget"),
     ("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet"),
     ("ray.io/v1", "RayCluster"),
+    ("networking.k8s.io/v1", "Ingress"),
+    ("gateway.networking.k8s.io/v1", "HTTPRoute"),
+    ("scheduling.volcano.sh/v1beta1", "PodGroup"),
+    ("scheduling.k8s.io/v1alpha2", "PodGroup"),
+    ("scheduling.k8s.io/v1beta1", "PodGroup"),
+    ("monitoring.coreos.com/v1", "PodMonitor"),
+    ("monitoring.coreos.com/v1", "PrometheusRule"),
 )
 """Every kind that we render: where to look for our labels when the inventory is lost."""
 

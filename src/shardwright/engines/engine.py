@@ -13,6 +13,7 @@ from shardwright.engines.reading import Reading
 from shardwright.engines.rehearsal import Rehearsal
 from shardwright.model.launch import Budgets, ConfigFiles, Rendezvous, Role, Task
 from shardwright.model.layout import Layout
+from shardwright.model.monitoring import Metrics
 from shardwright.model.plan import Plan
 from shardwright.model.process import Process
 from shardwright.model.request import Mechanism, Request
@@ -61,6 +62,7 @@ class Engine:
     tasks: what must be done between the download and serving, such as building engines.
     configs: files its tasks and members read; settings_path: where members see the first of them.
     health_path: answers 2xx once the engine can serve. run_as_user: the user its image has.
+    metrics: what it exposes to Prometheus, by version; None: nothing that is certain.
     quantizations: formats it multiplies, with the least CUDA compute capability of its kernels.
     default_version, default_gpu_memory_utilization (by version): what holds if nothing is said.
     """
@@ -84,4 +86,5 @@ class Engine:
     configs: Callable[[Serve], tuple[ConfigFiles, ...]] = lambda _serve: ()
     settings_path: str | None = None
     health_path: str = "/health"
+    metrics: Callable[[str], Metrics] | None = None
     run_as_user: int | None = None

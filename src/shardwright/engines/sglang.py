@@ -15,6 +15,7 @@ from shardwright.engines.environment import (
 )
 from shardwright.engines.versions import is_at_least
 from shardwright.model.launch import Rendezvous, Role, TorchStore
+from shardwright.model.monitoring import Metrics
 from shardwright.model.process import Phase, Port, Probes, Process
 from shardwright.model.request import Mechanism, Request
 from shardwright.model.text import GroupSize, LeaderHost, MemberIndex, Text, text
@@ -152,6 +153,14 @@ def _phases(serve: Serve, role: Role) -> tuple[Phase, ...]:
     return (load, weights, Phase(name="ready", pattern=LOG_PATTERNS["ready"], budget_s=rest))
 
 
+METRICS = Metrics(
+    waiting="sglang:num_queue_reqs",
+    kv_usage="sglang:token_usage",
+    ttft_s="sglang:time_to_first_token_seconds",
+    itl_s="sglang:inter_token_latency_seconds",
+)
+"""Of 0.5.23, with --enable-metrics, from its source (srt/observability)."""
+
 SGLANG = Engine(
     name="sglang",
     versions=("0.5.23", "0.5.20", "0.5.18", "0.5.12", "0.5.9", "0.5.3", "0.4.6.post5"),
@@ -165,5 +174,6 @@ SGLANG = Engine(
     processes=processes,
     shm_bytes=shm_bytes,
     log_patterns=LOG_PATTERNS,
+    metrics=lambda _version: METRICS,
     quantizations=QUANTIZATIONS,
 )

@@ -12,6 +12,7 @@ from shardwright.engines.environment import http_probes, shared_env, shm_bytes, 
 from shardwright.engines.mpi import meet_by_mpi
 from shardwright.engines.tensorrt_llm import split_layers
 from shardwright.model.launch import ConfigFiles, Mpi, Rendezvous, Role
+from shardwright.model.monitoring import Metrics
 from shardwright.model.process import EnvVar, Per, Port, Probes, Process
 from shardwright.model.request import Mechanism, Request
 from shardwright.model.text import text
@@ -118,6 +119,9 @@ def configs(serve: Serve) -> tuple[ConfigFiles, ...]:
     )
 
 
+METRICS = Metrics(port="metrics", waiting="nv_inference_pending_request_count")
+"""Triton's own, on a port of its own; its histograms are in milliseconds and off by default."""
+
 TRITON = Engine(
     name="triton",
     versions=("26.06",),
@@ -133,6 +137,7 @@ TRITON = Engine(
     settings_path=SETTINGS,
     shm_bytes=shm_bytes,
     log_patterns=LOG_PATTERNS,
+    metrics=lambda _version: METRICS,
     health_path=READY,
     run_as_user=USER,
 )

@@ -17,6 +17,7 @@ from shardwright.engines.versions import is_at_least
 from shardwright.engines.vllm_reading import VLLM_READING
 from shardwright.engines.vllm_rehearsal import VLLM_REHEARSAL
 from shardwright.model.launch import Ray, Rendezvous, Role, TorchStore
+from shardwright.model.monitoring import Metrics
 from shardwright.model.process import EnvVar, Phase, Port, Probes, Process
 from shardwright.model.request import Mechanism
 from shardwright.model.text import (
@@ -215,6 +216,22 @@ def shm_bytes(local_ranks: int, rendezvous: Rendezvous) -> int:
     return shm_for(local_ranks, rings + ray)
 
 
+def metrics(version: str) -> Metrics:
+    """Name what it exposes. Source: facts/engines/vllm-metrics-history.csv.
+
+    >>> metrics("0.33.0").kv_usage, metrics("0.6.6").kv_usage
+    ('vllm:kv_cache_usage_perc', 'vllm:gpu_cache_usage_perc')
+    """
+    usage = "kv_cache_usage_perc" if is_at_least(version, "0.9.2") else "gpu_cache_usage_perc"
+    itl = "inter_token_latency" if is_at_least(version, "0.10.2") else "time_per_output_token"
+    return Metrics(
+        waiting="vllm:num_requests_waiting",
+        kv_usage=f"vllm:{usage}",
+        ttft_s="vllm:time_to_first_token_seconds",
+        itl_s=f"vllm:{itl}_seconds",
+    )
+
+
 VLLM = Engine(
     name="vllm",
     versions=("0.33.0", "0.32.0", "0.28.0", "0.25.1", "0.20.2", "0.19.1", "0.11.1", "0.6.6"),
@@ -227,6 +244,7 @@ VLLM = Engine(
     processes=processes,
     shm_bytes=shm_bytes,
     log_patterns=LOG_PATTERNS,
+    metrics=metrics,
     quantizations=QUANTIZATIONS,
     rehearsal=VLLM_REHEARSAL,
     reading=VLLM_READING,

@@ -6,6 +6,7 @@ from shardwright.engines import Engine, Refusal, Serve, find_engine
 from shardwright.launch.arguments import check_extra_args
 from shardwright.launch.budgets import derive_budgets
 from shardwright.launch.contradictions import contradiction
+from shardwright.launch.monitoring import monitoring
 from shardwright.launch.ssh import ssh_mounts, ssh_secrets
 from shardwright.launch.tasks import (
     claim_name,
@@ -108,6 +109,7 @@ def build_launch_plan(request: Request, shape: ModelShape, plan: Plan) -> Launch
         configs=(*engine.configs(serve), *((download_script(request),) if download else ())),
         external_configs=(request.network.ca_bundle,) if request.network.ca_bundle else (),
         labels=request.labels,
+        monitoring=monitoring(request, engine, version),
     )
 
 

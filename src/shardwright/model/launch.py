@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from shardwright.model.monitoring import Monitoring
 from shardwright.model.process import EnvVar, Process
 from shardwright.model.request import Mechanism
 from shardwright.model.text import SecretValue, Text
@@ -300,3 +301,4 @@ class LaunchPlan:
     configs: tuple[ConfigFiles, ...] = ()
     external_configs: tuple[str, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
+    monitoring: Monitoring | None = None

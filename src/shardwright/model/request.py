@@ -201,6 +201,15 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MonitoringAsked:
+    """Objects of the Prometheus operator, and the labels by which a Prometheus selects them."""
+
+    pod_monitor: bool = False
+    alerts: bool = False
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """The whole of what the user asks for."""
 
@@ -219,4 +228,5 @@ class Request:
     network: Network
     scheduling: Scheduling
     access: Access
+    monitoring: MonitoringAsked = MonitoringAsked()
     bench_image: str | None = None

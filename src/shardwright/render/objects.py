@@ -12,6 +12,7 @@ from shardwright.render.gang import pod_groups
 from shardwright.render.jobs import job, job_service
 from shardwright.render.kuberay import kuberay_objects
 from shardwright.render.lws import lws_objects
+from shardwright.render.monitoring import monitoring_objects
 from shardwright.render.prepull import pre_pull_job
 from shardwright.render.route import routes
 from shardwright.render.services import network_policy, serving_service
@@ -42,6 +43,7 @@ def explained_objects(plan: LaunchPlan) -> tuple[Object, ...]:
         *(job(plan, task) for task in plan.tasks),
         *MECHANISMS[plan.mechanism](plan),
         disruption_budget(plan),
+        *monitoring_objects(plan),
     ]
     return tuple(each for each in objects if each is not None)
 

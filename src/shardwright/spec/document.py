@@ -272,6 +272,17 @@ class Access(Strict):
     """Secret with the certificate of an Ingress; that of a gateway belongs to its listener."""
 
 
+class Monitoring(Strict):
+    """Objects of the Prometheus operator, written only where asked for."""
+
+    pod_monitor: bool = False
+    """A PodMonitor, by which a Prometheus scrapes the pods that serve."""
+    alerts: bool = False
+    """A PrometheusRule: nobody serves, a growing queue, a full KV cache, spec.slo missed."""
+    labels: dict[str, str] = Field(default_factory=dict)
+    """Labels by which your Prometheus selects both, such as release: prometheus."""
+
+
 def _auto_is_empty(value: Any) -> Any:
     return {} if value == "auto" else value
 
@@ -299,6 +310,7 @@ class Spec(Strict):
     network: Network = Network()
     scheduling: Scheduling = Scheduling()
     access: Access = Access()
+    monitoring: Monitoring = Monitoring()
 
 
 class Document(Strict):

@@ -137,6 +137,11 @@ def to_request(document: d.Document) -> r.Request:
             ingress_class=spec.access.ingress_class,
             tls_secret=spec.access.tls_secret,
         ),
+        monitoring=r.MonitoringAsked(
+            pod_monitor=spec.monitoring.pod_monitor,
+            alerts=spec.monitoring.alerts,
+            labels=_pairs(spec.monitoring.labels),
+        ),
     )
 
 

@@ -141,6 +141,8 @@ def test_vllm_0_6_6_meets_over_ray_by_itself():
         ("access: {route: llm.example.org, gateway: a, tlsSecret: b}", "route-of-two-kinds"),
         ("images: {prePull: job}", "pre-pull-without-nodes"),
         ("images: {pinDigests: true}", "image-not-pinned"),
+        ("monitoring: {alerts: true}", "monitoring-without-targets"),
+        ("monitoring: {labels: {release: prometheus}}", "monitoring-without-targets"),
     ],
 )
 def test_no_field_is_ignored_in_silence(field, code):

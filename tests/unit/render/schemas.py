@@ -11,6 +11,8 @@ CRDS = Path(__file__).parents[2] / "data" / "crds"
 POD_TEMPLATES = {
     "LeaderWorkerSet": ("leaderTemplate", "workerTemplate"),
     "RayCluster": ("template",),
+    "PodMonitor": (),
+    "PrometheusRule": (),
 }
 
 

@@ -50,6 +50,15 @@ def namespace(scene: Scene) -> Iterator[Finding]:
         )
 
 
+_WITHOUT = {
+    "HTTPRoute": "leave spec.access.gateway out, which makes the route an Ingress",
+    "PodGroup": "leave spec.scheduling.gang out",
+    "PodMonitor": "leave spec.monitoring out",
+    "PrometheusRule": "leave spec.monitoring.alerts out",
+}
+"""How to do without a kind that not every cluster has."""
+
+
 def versions(scene: Scene) -> Iterator[Finding]:
     """Look at the version, and at the kinds that only an installed controller brings."""
     version = scene.cluster.server_version()
@@ -66,7 +75,7 @@ def versions(scene: Scene) -> Iterator[Finding]:
                 "kind-not-served",
                 f"the cluster does not know {kind} ({api_version})",
                 "its controller is not installed, or is of another version",
-                "install it, or set spec.launch to statefulset, which needs none",
+                f"install it, or {_WITHOUT.get(kind, 'set spec.launch to statefulset')}",
             )
 
 
