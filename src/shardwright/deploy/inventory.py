@@ -35,6 +35,8 @@ OWNED_KINDS = (
     ("scheduling.volcano.sh/v1beta1", "PodGroup"),
     ("scheduling.k8s.io/v1alpha2", "PodGroup"),
     ("scheduling.k8s.io/v1beta1", "PodGroup"),
+    ("autoscaling/v2", "HorizontalPodAutoscaler"),
+    ("keda.sh/v1alpha1", "ScaledObject"),
     ("monitoring.coreos.com/v1", "PodMonitor"),
     ("monitoring.coreos.com/v1", "PrometheusRule"),
 )

@@ -19,6 +19,7 @@ class Target:
 
     ranks: those of each member of a group, member 0 first; reading: how the engine's log tells of
     them, None if it does not; container: the one that the engine runs in.
+    may_have_more: something else adds pods to those while the load is high.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Target:
     ranks: tuple[tuple[Rank, ...], ...] = ()
     reading: Reading | None = None
     container: str = ""
+    may_have_more: bool = False
 
 
 def target_of(plan: LaunchPlan, schedule_s: float = SCHEDULE_BUDGET_S) -> Target:
@@ -42,6 +44,7 @@ def target_of(plan: LaunchPlan, schedule_s: float = SCHEDULE_BUDGET_S) -> Target
         ranks=tuple(member.ranks for member in plan.group.members),
         reading=find_engine(plan.engine).reading,
         container=plan.engine,
+        may_have_more=plan.scaling is not None,
     )
 
 

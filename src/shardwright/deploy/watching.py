@@ -100,7 +100,10 @@ class Watcher:
             self._peaked_at = now
             self._peaks.look(fresh)
         ready = sum(each.stage is Stage.READY for each in current.values())
-        settled = ready >= self.target.num_pods and len(current) == self.target.num_pods
+        wanted = self.target.num_pods
+        if self.target.may_have_more:
+            wanted = max(wanted, len(current))
+        settled = ready >= wanted and len(current) == wanted
         if settled and not any(is_behind(each) for each in workloads):
             return ()
         problems = stuck(current, self._since, now, budgets) + self._failed_tasks()

@@ -154,6 +154,7 @@ def _phases(serve: Serve, role: Role) -> tuple[Phase, ...]:
 
 
 METRICS = Metrics(
+    running="sglang:num_running_reqs",
     waiting="sglang:num_queue_reqs",
     kv_usage="sglang:token_usage",
     ttft_s="sglang:time_to_first_token_seconds",

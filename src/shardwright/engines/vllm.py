@@ -225,6 +225,7 @@ def metrics(version: str) -> Metrics:
     usage = "kv_cache_usage_perc" if is_at_least(version, "0.9.2") else "gpu_cache_usage_perc"
     itl = "inter_token_latency" if is_at_least(version, "0.10.2") else "time_per_output_token"
     return Metrics(
+        running="vllm:num_requests_running",
         waiting="vllm:num_requests_waiting",
         kv_usage=f"vllm:{usage}",
         ttft_s="vllm:time_to_first_token_seconds",

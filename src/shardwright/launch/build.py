@@ -7,6 +7,7 @@ from shardwright.launch.arguments import check_extra_args
 from shardwright.launch.budgets import derive_budgets
 from shardwright.launch.contradictions import contradiction
 from shardwright.launch.monitoring import monitoring
+from shardwright.launch.scaling import scaling
 from shardwright.launch.ssh import ssh_mounts, ssh_secrets
 from shardwright.launch.tasks import (
     claim_name,
@@ -56,9 +57,12 @@ def build_launch_plan(request: Request, shape: ModelShape, plan: Plan) -> Launch
     rendezvous = _meet(engine, version, mechanism, num_members)
     _refuse(engine, version, request)
     stored = checkpoint_bytes(shape)
-    claim = _claim(request, num_members * plan.layout.replicas, stored)
+    watched = monitoring(request, engine, version)
+    scaled = scaling(request, mechanism, plan.layout.replicas, watched)
+    max_replicas = scaled.max_replicas if scaled else plan.layout.replicas
+    claim = _claim(request, num_members * max_replicas, stored)
     image = image_of(request, engine, version)
-    refused = contradiction(request, mechanism, num_members, plan.layout.replicas, image)
+    refused = contradiction(request, mechanism, num_members, max_replicas, image)
     if refused is not None:
         raise refused
     serve = Serve(
@@ -109,7 +113,8 @@ def build_launch_plan(request: Request, shape: ModelShape, plan: Plan) -> Launch
         configs=(*engine.configs(serve), *((download_script(request),) if download else ())),
         external_configs=(request.network.ca_bundle,) if request.network.ca_bundle else (),
         labels=request.labels,
-        monitoring=monitoring(request, engine, version),
+        monitoring=watched,
+        scaling=scaled,
     )
 
 

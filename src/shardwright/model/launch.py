@@ -12,6 +12,7 @@ from enum import Enum
 from shardwright.model.monitoring import Monitoring
 from shardwright.model.process import EnvVar, Process
 from shardwright.model.request import Mechanism
+from shardwright.model.scaling import Scaling
 from shardwright.model.text import SecretValue, Text
 
 # --- how the members of a group find each other ------------------------------------------------
@@ -302,3 +303,9 @@ class LaunchPlan:
     external_configs: tuple[str, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     monitoring: Monitoring | None = None
+    scaling: Scaling | None = None
+
+    @property
+    def max_replicas(self) -> int:
+        """Groups there may be at once; replicas is the least where something scales them."""
+        return self.scaling.max_replicas if self.scaling else self.replicas

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 class Metrics:
     """What an engine exposes. port: by name, of the leader's container.
 
-    Names as Prometheus sees them; a histogram without its `_bucket`. waiting: requests not yet
-    scheduled. kv_usage: share of the KV cache in use, 0 to 1. ttft_s, itl_s: histograms, seconds.
-    None: the engine has none such.
+    Names as Prometheus sees them; a histogram without its `_bucket`. running, waiting: requests
+    being answered, and not yet scheduled. kv_usage: share of the KV cache in use, 0 to 1.
+    ttft_s, itl_s: histograms, seconds. None: the engine has none such.
     """
 
     port: str = "http"
     path: str = "/metrics"
+    running: str | None = None
     waiting: str | None = None
     kv_usage: str | None = None
     ttft_s: str | None = None

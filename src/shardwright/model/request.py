@@ -210,6 +210,17 @@ class MonitoringAsked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Autoscaling:
+    """Who may add replicas to those of the plan, up to how many, and for what load."""
+
+    by: str = "none"
+    max_replicas: int | None = None
+    requests_per_replica: int | None = None
+    prometheus: str | None = None
+    metric: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """The whole of what the user asks for."""
 
@@ -229,4 +240,5 @@ class Request:
     scheduling: Scheduling
     access: Access
     monitoring: MonitoringAsked = MonitoringAsked()
+    autoscaling: Autoscaling = Autoscaling()
     bench_image: str | None = None

@@ -9,6 +9,7 @@ from shardwright.render.labels import selector
 from shardwright.render.meeting import steps_after, steps_before
 from shardwright.render.names import object_name
 from shardwright.render.pod import Wiring, pod_template
+from shardwright.render.scaling import replicas_field
 from shardwright.render.symbols import ALONE
 
 
@@ -23,7 +24,7 @@ def deployment_objects(plan: LaunchPlan) -> list[Object]:
         before=steps_before(plan, leader, ALONE),
         after=steps_after(plan, leader, ALONE),
     )
-    if plan.replicas == 1:
+    if plan.max_replicas == 1:
         strategy: Object = {"type": Because("Recreate", "the old pod holds the GPUs")}
     else:
         surge = {"maxSurge": Because(0, "no GPUs beyond those in use"), "maxUnavailable": 1}
@@ -34,7 +35,7 @@ def deployment_objects(plan: LaunchPlan) -> list[Object]:
             "kind": "Deployment",
             "metadata": queued_metadata(plan, object_name("Deployment", plan.name)),
             "spec": {
-                "replicas": plan.replicas,
+                **replicas_field(plan),
                 "selector": {"matchLabels": selector(plan)},
                 "strategy": strategy,
                 "progressDeadlineSeconds": Because(

@@ -8,6 +8,7 @@ from shardwright.render.gang import queued_metadata
 from shardwright.render.meeting import steps_after, steps_before
 from shardwright.render.names import object_name
 from shardwright.render.pod import Wiring, pod_template
+from shardwright.render.scaling import replicas_field
 from shardwright.render.symbols import Symbols
 
 API_VERSION = "leaderworkerset.x-k8s.io/v1"
@@ -56,7 +57,7 @@ def lws_objects(plan: LaunchPlan) -> list[Object]:
             "kind": "LeaderWorkerSet",
             "metadata": queued_metadata(plan, name),
             "spec": {
-                "replicas": plan.replicas,
+                **replicas_field(plan),
                 "startupPolicy": Because(
                     policy, "members meet while they start; a leader waits for its workers"
                 ),

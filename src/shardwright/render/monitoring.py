@@ -25,6 +25,11 @@ def monitoring_objects(plan: LaunchPlan) -> list[Object]:
     return [_pod_monitor(plan, asked), *([_rule(plan, asked)] if asked.has_alerts else [])]
 
 
+def series_of(plan: LaunchPlan) -> str:
+    """Select the series of this endpoint alone, as PromQL does."""
+    return f'{{job="{plan.namespace}/{object_name("PodMonitor", plan.name)}"}}'
+
+
 def _metadata(plan: LaunchPlan, asked: Monitoring, kind: str) -> Object:
     out = metadata(plan, object_name(kind, plan.name), "monitoring")
     return {**out, "labels": {**out["labels"], **dict(asked.labels)}}
@@ -47,8 +52,7 @@ def _pod_monitor(plan: LaunchPlan, asked: Monitoring) -> Object:
 
 
 def _rule(plan: LaunchPlan, asked: Monitoring) -> Object:
-    name = object_name("PodMonitor", plan.name)
-    series = f'{{job="{plan.namespace}/{name}"}}'
+    series = series_of(plan)
     return {
         "apiVersion": API_VERSION,
         "kind": "PrometheusRule",

@@ -15,6 +15,7 @@ from shardwright.render.lws import lws_objects
 from shardwright.render.monitoring import monitoring_objects
 from shardwright.render.prepull import pre_pull_job
 from shardwright.render.route import routes
+from shardwright.render.scaling import scaler
 from shardwright.render.services import network_policy, serving_service
 from shardwright.render.statefulset import statefulset_objects
 from shardwright.render.storage import claim_object, config_object, disruption_budget
@@ -31,6 +32,7 @@ MECHANISMS: dict[Mechanism, Callable[[LaunchPlan], list[Object]]] = {
 
 def explained_objects(plan: LaunchPlan) -> tuple[Object, ...]:
     """Render every object of an endpoint, in the order to apply them, with reasons in place."""
+    workloads = MECHANISMS[plan.mechanism](plan)
     objects = [
         *(config_object(plan, config) for config in plan.configs),
         *(claim_object(plan, claim) for claim in plan.claims if claim.is_ours),
@@ -41,7 +43,8 @@ def explained_objects(plan: LaunchPlan) -> tuple[Object, ...]:
         *pod_groups(plan),
         *(job_service(plan, task) for task in plan.tasks),
         *(job(plan, task) for task in plan.tasks),
-        *MECHANISMS[plan.mechanism](plan),
+        *workloads,
+        scaler(plan, workloads[0]),
         disruption_budget(plan),
         *monitoring_objects(plan),
     ]

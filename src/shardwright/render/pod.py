@@ -187,7 +187,7 @@ def _one_domain(plan: LaunchPlan, wiring: Wiring) -> Object:
         "topologyKey": plan.group.topology_domain,
         "labelSelector": {"matchLabels": selector(plan, group=wiring.group)},
     }
-    if wiring.group is None and plan.replicas > 1:
+    if wiring.group is None and plan.max_replicas > 1:
         term["matchLabelKeys"] = ["leaderworkerset.sigs.k8s.io/group-index"]
     return {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
 

@@ -13,7 +13,9 @@ def claim_object(plan: LaunchPlan, claim: Claim) -> Object:
     """Ask for the storage of the weights."""
     spec: Object = {
         "accessModes": [
-            Because(claim.access_mode, f"{len(plan.group.members) * plan.replicas} pods mount it")
+            Because(
+                claim.access_mode, f"{len(plan.group.members) * plan.max_replicas} pods mount it"
+            )
         ],
         "resources": {"requests": {"storage": format_quantity(claim.size_bytes)}},
     }
@@ -41,17 +43,21 @@ def disruption_budget(plan: LaunchPlan) -> Object | None:
     """Let a drain take one whole group at a time; None for a single group, which it would block.
 
     Losing one pod costs its group, so the pods of all other groups must stay. minAvailable, unlike
-    maxUnavailable, needs no scale subresource, which a RayCluster does not have.
+    maxUnavailable, needs no scale subresource, which a RayCluster does not have; where groups are
+    added and taken away, the number that must stay is not fixed.
     """
-    if plan.replicas < 2:
+    if plan.max_replicas < 2:
         return None
     others = (plan.replicas - 1) * len(plan.group.members)
+    allowed: Object = {"minAvailable": Because(others, "all groups but one")}
+    if plan.scaling:
+        allowed = {"maxUnavailable": Because(len(plan.group.members), "one whole group")}
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
         "metadata": metadata(plan, object_name("PodDisruptionBudget", plan.name)),
         "spec": {
-            "minAvailable": Because(others, "all groups but one"),
+            **allowed,
             "selector": {"matchLabels": selector(plan)},
         },
     }

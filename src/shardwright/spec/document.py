@@ -283,6 +283,21 @@ class Monitoring(Strict):
     """Labels by which your Prometheus selects both, such as release: prometheus."""
 
 
+class Autoscaling(Strict):
+    """More replicas while the load is high; parallelism.replicas is the least."""
+
+    by: Literal["keda", "hpa", "none"] = "none"
+    """Who counts replicas: KEDA from a Prometheus, or a HorizontalPodAutoscaler."""
+    max_replicas: Count | None = None
+    """Most replicas."""
+    requests_per_replica: Count | None = None
+    """Requests in flight that one replica should have; by default workload.concurrency's share."""
+    prometheus: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = None
+    """For keda: address of the Prometheus that scrapes the pods."""
+    metric: Annotated[str, Field(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")] | None = None
+    """For hpa: requests in flight of each pod, by the metrics adapter's name for it."""
+
+
 def _auto_is_empty(value: Any) -> Any:
     return {} if value == "auto" else value
 
@@ -311,6 +326,7 @@ class Spec(Strict):
     scheduling: Scheduling = Scheduling()
     access: Access = Access()
     monitoring: Monitoring = Monitoring()
+    autoscaling: Autoscaling = Autoscaling()
 
 
 class Document(Strict):

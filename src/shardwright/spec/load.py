@@ -142,6 +142,7 @@ def to_request(document: d.Document) -> r.Request:
             alerts=spec.monitoring.alerts,
             labels=_pairs(spec.monitoring.labels),
         ),
+        autoscaling=r.Autoscaling(**spec.autoscaling.model_dump()),
     )
 
 

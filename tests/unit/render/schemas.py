@@ -13,6 +13,7 @@ POD_TEMPLATES = {
     "RayCluster": ("template",),
     "PodMonitor": (),
     "PrometheusRule": (),
+    "ScaledObject": (),
 }
 
 

@@ -54,6 +54,7 @@ _WITHOUT = {
     "HTTPRoute": "leave spec.access.gateway out, which makes the route an Ingress",
     "PodGroup": "leave spec.scheduling.gang out",
     "PodMonitor": "leave spec.monitoring out",
+    "ScaledObject": "set spec.autoscaling.by to hpa",
     "PrometheusRule": "leave spec.monitoring.alerts out",
 }
 """How to do without a kind that not every cluster has."""
