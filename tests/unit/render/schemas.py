@@ -14,12 +14,16 @@ POD_TEMPLATES = {
     "PodMonitor": (),
     "PrometheusRule": (),
     "ScaledObject": (),
+    "HTTPRoute": (),
 }
 
 
 def check(each, version):
     """Raise if an object breaks the strict schema of a Kubernetes version, or of its CRD."""
     if each["kind"] == "Kustomization":
+        return
+    if each["apiVersion"].startswith("scheduling.volcano.sh/"):
+        crd(each["kind"]).validate(each)
         return
     if each["kind"] not in POD_TEMPLATES:
         kubernetes_validate.validate(each, version, strict=True)

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from shardwright import shape
@@ -11,14 +11,23 @@ from shardwright.launch.build import build_launch_plan
 from shardwright.lint.objects import from_values
 from shardwright.lint.run import lint_objects
 from shardwright.model.consistency import inconsistencies
+from shardwright.model.errors import ShardwrightError
 from shardwright.model.finding import Severity
-from shardwright.model.request import Access, Images, Mechanism, Network, Scheduling
+from shardwright.model.request import (
+    Access,
+    Autoscaling,
+    Images,
+    Mechanism,
+    MonitoringAsked,
+    Network,
+    Scheduling,
+)
 from shardwright.planner.plan import make_plan
 from shardwright.render.folder import manifest_folder
 from shardwright.render.objects import kubernetes_objects
 from shardwright.spec.load import load
 
-from .schemas import OLDEST, check
+from .schemas import NEWEST, OLDEST, check
 
 BASE = """
 kind: DistributedInference
@@ -29,6 +38,15 @@ spec:
 """
 REQUEST = load(BASE, "spec.yaml").request
 MODEL = shape.load(REQUEST.model.id)
+IMPOSSIBLE = {
+    "autoscaling-not-possible",
+    "gang-not-possible",
+    "metrics-not-known",
+    "queue-missing",
+    "queue-splits-group",
+    "queue-without-scheduler",
+}
+"""What a spec may be refused for whose fields are each valid, but not together."""
 NAMES = st.from_regex(r"[a-z]([-a-z0-9]{0,51}[a-z0-9])?", fullmatch=True)
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=20)
 
@@ -57,6 +75,7 @@ def requests(draw):
             rdma_memlock=draw(st.sampled_from(["runtime", "capability"])),
             host_network=draw(st.booleans()),
             topology_key=draw(st.none() | st.just("topology.example/rack")),
+            node_selector=(("pool", "h200"),),
             network_interface=draw(st.none() | st.just("eth0")),
         ),
         parallelism=dataclasses.replace(
@@ -65,22 +84,87 @@ def requests(draw):
             pipeline=pipeline,
             replicas=draw(st.sampled_from([1, 2])),
         ),
-        images=Images(pull_secrets=draw(st.sampled_from([(), ("regcred",)]))),
+        images=Images(
+            pull_secrets=draw(st.sampled_from([(), ("regcred",)])),
+            pre_pull=draw(st.sampled_from(["none", "job"])),
+        ),
         network=Network(proxy=draw(st.none() | TEXT), ca_bundle=draw(maybe)),
-        scheduling=Scheduling(priority_class=draw(maybe)),
-        access=Access(hf_token_secret=draw(maybe)),
+        scheduling=draw(scheduling()),
+        access=draw(access()),
+        monitoring=draw(monitoring()),
+        autoscaling=draw(autoscaling()),
     )
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@st.composite
+def scheduling(draw):
+    gang = draw(st.sampled_from(["none", "kueue", "volcano", "native"]))
+    return Scheduling(
+        priority_class=draw(st.none() | NAMES),
+        gang=gang,
+        queue=draw(st.none() | NAMES),
+        kubernetes=draw(st.sampled_from([None, "1.36", "1.37"])) if gang == "native" else None,
+    )
+
+
+@st.composite
+def access(draw):
+    maybe = st.none() | NAMES
+    host = draw(st.none() | st.just("llm.example.org"))
+    gateway = draw(st.sampled_from([None, "public", "infra/public"])) if host else None
+    is_ingress = host is not None and gateway is None
+    return Access(
+        hf_token_secret=draw(maybe),
+        route_host=host,
+        gateway=gateway,
+        ingress_class=draw(maybe) if is_ingress else None,
+        tls_secret=draw(maybe) if is_ingress else None,
+    )
+
+
+@st.composite
+def monitoring(draw):
+    if not draw(st.booleans()):
+        return MonitoringAsked()
+    labels = draw(st.sampled_from([(), (("release", "prometheus"),)]))
+    return MonitoringAsked(pod_monitor=True, alerts=draw(st.booleans()), labels=labels)
+
+
+@st.composite
+def autoscaling(draw):
+    by = draw(st.sampled_from(["none", "none", "hpa", "keda"]))
+    if by == "none":
+        return Autoscaling()
+    return Autoscaling(
+        by=by,
+        max_replicas=draw(st.integers(2, 4)),
+        requests_per_replica=draw(st.integers(1, 64)),
+        prometheus="http://prometheus:9090" if by == "keda" else None,
+        metric="requests_in_flight" if by == "hpa" else None,
+    )
+
+
+@settings(
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
 @given(requests())
 def test_any_valid_spec_renders_to_objects_that_lint_clean(request_):
-    plan = build_launch_plan(request_, MODEL, make_plan(request_, MODEL))
+    try:
+        plan = build_launch_plan(request_, MODEL, make_plan(request_, MODEL))
+    except ShardwrightError as error:
+        if error.code in IMPOSSIBLE and error.remedy:
+            reject()
+        raise
     assert inconsistencies(plan) == ()
     objects = kubernetes_objects(plan)
+    oldest = OLDEST
+    if plan.group.gang == "native":
+        oldest = plan.placement.kubernetes or NEWEST
     for each in objects:
-        if not request_.cluster.topology_key or request_.parallelism.replicas == 1:
-            check(each, OLDEST)  # matchLabelKeys came with 1.29
+        if not request_.cluster.topology_key or plan.max_replicas == 1:
+            check(each, oldest)  # matchLabelKeys came with 1.29
     found = lint_objects(from_values(list(objects)))
     assert [f.what for f in found if f.severity is Severity.ERROR] == []
     assert len(manifest_folder(objects)) == len(objects) + 1, "two objects share a file"
