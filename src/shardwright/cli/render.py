@@ -12,7 +12,9 @@ from shardwright.cli.resolve import resolve
 from shardwright.model.errors import ExitCode, ShardwrightError, usage_error
 
 if TYPE_CHECKING:
+    from shardwright.cli.resolve import Resolved
     from shardwright.model.launch import LaunchPlan
+    from shardwright.model.plan import Plan
 
 
 @click.command()
@@ -35,19 +37,22 @@ if TYPE_CHECKING:
 def command(
     spec: Path, out: Path | None, helm: bool, against: Path | None, explain: bool, output: str
 ) -> int:
-    """Render SPEC.yaml to Kubernetes manifests."""
+    """Render SPEC.yaml to Kubernetes manifests.
+
+    They are written even where the plan does not fit; exit code 1 then, and stderr says why.
+    """
     from shardwright.render.emit import emit
     from shardwright.render.folder import manifest_folder
     from shardwright.render.objects import explained_objects, kubernetes_objects
 
-    launch = launch_plan(spec)
-    for note in notes(launch):
-        click.echo(f"note: {note}", err=True)
+    resolved, made, launch = planned(spec)
+    code = tell(resolved, made, launch)
     if against is not None:
-        return differences(manifest_folder(explained_objects(launch), explain=explain), against)
+        files = manifest_folder(explained_objects(launch), explain=explain)
+        return max(code, differences(files, against))
     if helm:
-        return write_chart(launch, spec, out)
-    if output == "json":
+        write_chart(launch, spec, out)
+    elif output == "json":
         print_json({"apiVersion": "v1", "kind": "List", "items": list(kubernetes_objects(launch))})
     elif out is None:
         click.echo(emit(explained_objects(launch), explain=explain), nl=False)
@@ -55,7 +60,22 @@ def command(
         write_files(out.parent, {out.name: emit(explained_objects(launch), explain=explain)})
     else:
         write_files(out, manifest_folder(explained_objects(launch), explain=explain))
-    return ExitCode.DONE
+    return code
+
+
+def tell(resolved: Resolved, made: Plan, launch: LaunchPlan) -> int:
+    """Say on stderr what is wrong with the plan and what to care for; 1 if it does not fit."""
+    from shardwright.cli.cluster import finding_lines
+    from shardwright.model.finding import Severity
+    from shardwright.planner.changes import unfit
+
+    misfit = unfit(resolved.request, resolved.shape, made)
+    warnings = [each for each in made.findings if each.severity is Severity.WARNING]
+    for finding in (*((misfit,) if misfit else ()), *warnings):
+        click.echo("\n".join(finding_lines(finding)), err=True)
+    for note in notes(launch):
+        click.echo(f"note: {note}", err=True)
+    return ExitCode.VERDICT_NO if misfit else ExitCode.DONE
 
 
 def notes(launch: LaunchPlan) -> list[str]:
@@ -103,7 +123,7 @@ def differences(files: dict[str, str], folder: Path) -> int:
     return ExitCode.VERDICT_NO if changed else ExitCode.DONE
 
 
-def write_chart(launch: LaunchPlan, spec: Path, out: Path | None) -> int:
+def write_chart(launch: LaunchPlan, spec: Path, out: Path | None) -> None:
     """Write a Helm chart into a folder."""
     from shardwright.render.helm import helm_chart
 
@@ -114,17 +134,21 @@ def write_chart(launch: LaunchPlan, spec: Path, out: Path | None) -> int:
     value = resolve(spec).loaded.source.value
     user_spec = value.get("spec", {}) if isinstance(value, dict) else {}
     write_files(out, helm_chart(launch, user_spec))
-    return ExitCode.DONE
 
 
 def launch_plan(spec: Path) -> LaunchPlan:
     """Read a spec and plan its launch."""
+    return planned(spec)[2]
+
+
+def planned(spec: Path) -> tuple[Resolved, Plan, LaunchPlan]:
+    """Read a spec, plan its layout, and plan its launch."""
     from shardwright.launch.build import build_launch_plan
     from shardwright.planner.plan import make_plan
 
     resolved = resolve(spec)
     made = make_plan(resolved.request, resolved.shape)
-    return build_launch_plan(resolved.request, resolved.shape, made)
+    return resolved, made, build_launch_plan(resolved.request, resolved.shape, made)
 
 
 def write_files(folder: Path, files: dict[str, str]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from shardwright.facts.gpus import gpu
 from shardwright.facts.recovery import recovery
+from shardwright.model.finding import Finding, Severity
 from shardwright.model.layout import Layout
 from shardwright.model.plan import Plan
 from shardwright.model.request import Request
@@ -24,6 +25,22 @@ def changes(request: Request, shape: ModelShape, plan: Plan) -> tuple[str, ...]:
     else:
         found.insert(0, _least(request, shape, plan))
     return tuple(sentence for sentence in found if sentence)
+
+
+def unfit(request: Request, shape: ModelShape, plan: Plan) -> Finding | None:
+    """Say that a plan does not fit, and what would; None if it does."""
+    if plan.fits:
+        return None
+    return Finding(
+        code="does-not-fit",
+        severity=Severity.ERROR,
+        what=f"{plan.layout} does not fit on {request.cluster.gpu}: the engine would not start",
+        why=(
+            f"weights and runtime leave room for {plan.kv_tokens or 0:,} KV tokens; one request"
+            f" takes {plan.max_model_len:,}"
+        ),
+        remedy=_least(request, shape, plan) or "ask `shardwright plan` what would change it",
+    )
 
 
 def _least(request: Request, shape: ModelShape, plan: Plan) -> str:

@@ -30,6 +30,23 @@ def test_json_is_one_list_that_kubectl_takes():
     assert "LeaderWorkerSet" in {each["kind"] for each in listed["items"]}
 
 
+def test_a_plan_that_does_not_fit_is_written_and_said_to_be_none(tmp_path):
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("""
+kind: DistributedInference
+spec:
+  model: {id: meta-llama/Llama-3.1-70B-Instruct}
+  cluster: {gpu: H200-SXM, gpusPerNode: 1, nodes: 1}
+  parallelism: {tensor: 1, pipeline: 1}
+""")
+    # 70.6e9 bf16 parameters are 131.5 GiB, more than 0.92 of the GPU's 139.8 GiB
+    done = CliRunner().invoke(render, [str(spec)], standalone_mode=False)
+    assert done.return_value == 1
+    assert "kind: Deployment" in done.stdout
+    assert done.stderr.startswith("error: does-not-fit\n")
+    assert "is the least that fits" in done.stderr
+
+
 def test_what_applying_by_hand_must_take_care_of_is_said(tmp_path):
     spec = EXAMPLES / "llama-3.1-70b-triton.yaml"
     done = CliRunner().invoke(render, [str(spec)], standalone_mode=False)
