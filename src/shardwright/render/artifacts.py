@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from shardwright.model.launch import LaunchPlan, TaskKind
 from shardwright.model.request import Mechanism
+from shardwright.model.scaling import Scaler
 
 CONTROLLERS = {
     Mechanism.LWS: "LeaderWorkerSet 0.6 or newer (leaderworkerset.x-k8s.io/v1)",
@@ -26,9 +28,33 @@ def artifacts(plan: LaunchPlan) -> Artifacts:
     """List what must be at hand before the manifests are applied."""
     images = {m.image for m in plan.group.members} | {task.image for task in plan.tasks}
     downloads = any(task.kind is TaskKind.DOWNLOAD for task in plan.tasks)
-    controller = CONTROLLERS.get(plan.mechanism)
     return Artifacts(
         images=tuple(sorted(images)),
         models=(f"{plan.model} (safetensors, config and tokenizer)",) if downloads else (),
-        controllers=(controller,) if controller else (),
+        controllers=tuple(_controllers(plan)),
     )
+
+
+def _controllers(plan: LaunchPlan) -> Iterator[str]:
+    """Name whatever must run in the cluster already: of the mechanism, and of what is asked for."""
+    if plan.mechanism in CONTROLLERS:
+        yield CONTROLLERS[plan.mechanism]
+    if plan.group.gang == "volcano":
+        yield "Volcano (scheduling.volcano.sh/v1beta1)"
+    elif plan.group.gang == "native":
+        yield f"Kubernetes {plan.placement.kubernetes or '1.37'} with its gang scheduling enabled"
+    elif plan.placement.queue or plan.group.gang == "kueue":
+        yield f"Kueue, with the LocalQueue {plan.placement.queue}"
+    for route in (each.route for each in plan.endpoints if each.route is not None):
+        if route.gateway:
+            name = "/".join(part for part in route.gateway if part)
+            yield f"Gateway API (gateway.networking.k8s.io/v1), with the Gateway {name}"
+        else:
+            yield f"an ingress controller of class {route.ingress_class or '(the default one)'}"
+    if plan.monitoring is not None:
+        yield "Prometheus operator (monitoring.coreos.com/v1)"
+    if plan.scaling is not None and plan.scaling.scaler is Scaler.KEDA:
+        yield f"KEDA 2 (keda.sh/v1alpha1), with the Prometheus at {plan.scaling.server}"
+    elif plan.scaling is not None:
+        names = ", ".join(plan.scaling.in_flight)
+        yield f"a metrics adapter that serves {names} (custom.metrics.k8s.io)"

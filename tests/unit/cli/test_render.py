@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from shardwright.cli.artifacts import command as artifacts
@@ -73,3 +74,55 @@ def test_artifacts_are_images_models_and_controllers():
         "model  meta-llama/Llama-3.1-405B-Instruct-FP8 (safetensors, config and tokenizer)",
         "needs  LeaderWorkerSet 0.6 or newer (leaderworkerset.x-k8s.io/v1)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "needed"),
+    [
+        ({"scheduling": "{queue: gpus}"}, ["Kueue, with the LocalQueue gpus"]),
+        (
+            {"scheduling": "{gang: volcano, queue: gpus}"},
+            ["Volcano (scheduling.volcano.sh/v1beta1)"],
+        ),
+        (
+            {"access": "{route: llm.example.org, gateway: infra/public}"},
+            ["Gateway API (gateway.networking.k8s.io/v1), with the Gateway infra/public"],
+        ),
+        (
+            {"access": "{route: llm.example.org}"},
+            ["an ingress controller of class (the default one)"],
+        ),
+        (
+            {
+                "workload": "{concurrency: 8}",
+                "monitoring": "{podMonitor: true}",
+                "autoscaling": '{by: keda, maxReplicas: 2, prometheus: "http://prometheus:9090"}',
+            },
+            [
+                "Prometheus operator (monitoring.coreos.com/v1)",
+                "KEDA 2 (keda.sh/v1alpha1), with the Prometheus at http://prometheus:9090",
+            ],
+        ),
+        (
+            {
+                "workload": "{concurrency: 8}",
+                "autoscaling": "{by: hpa, maxReplicas: 2, metric: in_flight}",
+            },
+            ["a metrics adapter that serves in_flight (custom.metrics.k8s.io)"],
+        ),
+    ],
+)
+def test_what_is_asked_for_and_must_be_installed_is_listed(tmp_path, fields, needed):
+    spec = tmp_path / "spec.yaml"
+    lines = [
+        "kind: DistributedInference",
+        "spec:",
+        "  model: {id: meta-llama/Llama-3.1-70B-Instruct}",
+        "  cluster: {gpu: H200-SXM, nodes: 1}",
+        "  parallelism: {tensor: 8, pipeline: 1, replicas: 1}",
+        *(f"  {name}: {value}" for name, value in fields.items()),
+    ]
+    spec.write_text("\n".join(lines))
+    done = CliRunner().invoke(artifacts, [str(spec)], standalone_mode=False)
+    listed = [line for line in done.stdout.splitlines() if line.startswith("needs")]
+    assert listed == [f"needs  {each}" for each in needed]
