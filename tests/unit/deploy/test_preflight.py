@@ -15,6 +15,7 @@ from shardwright.drive.kube_memory import MemoryCluster
 from shardwright.model.cluster import Object
 from shardwright.model.errors import ShardwrightError
 from shardwright.model.launch import LaunchPlan, Placement
+from shardwright.model.monitoring import Metrics, Monitoring
 from shardwright.render.objects import kubernetes_objects
 
 REQUEST = Path(__file__).parents[2] / "golden" / "render" / "vllm-statefulset" / "request.yaml"
@@ -116,6 +117,14 @@ def test_a_kind_that_is_not_served(plan: LaunchPlan) -> None:
     cluster = a_cluster(plan)
     cluster.unserved = frozenset({"StatefulSet"})
     assert codes(cluster, plan) == ["kind-not-served"]
+
+
+def test_a_kind_one_can_do_without_says_how(plan: LaunchPlan) -> None:
+    cluster = a_cluster(plan)
+    cluster.unserved = frozenset({"PodMonitor"})
+    watched = replace(plan, monitoring=Monitoring(metrics=Metrics()))
+    (finding,) = preflight(cluster, watched, kubernetes_objects(watched))
+    assert finding.remedy == "install it, or leave spec.monitoring out"
 
 
 def test_a_verb_that_is_not_allowed(plan: LaunchPlan) -> None:

@@ -108,9 +108,10 @@ def deploy(
     tell: Callable[[Event], None] = lambda _: None,
     *,
     rollback: bool = True,
+    target: Target = TARGET,
 ) -> Outcome:
-    changes = planned_changes(cluster, TARGET, objects)
-    return Rollout(cluster, clock, TARGET, tell).deploy(objects, changes, rollback=rollback)
+    changes = planned_changes(cluster, target, objects)
+    return Rollout(cluster, clock, target, tell).deploy(objects, changes, rollback=rollback)
 
 
 @pytest.fixture
@@ -120,6 +121,12 @@ def cluster() -> MemoryCluster:
 
 def kinds(cluster: MemoryCluster) -> set[str]:
     return {ref.kind for ref in cluster.objects} - {"Pod"}
+
+
+def test_pods_that_a_scaler_added_are_none_too_many(cluster: MemoryCluster) -> None:
+    least = replace(TARGET, num_pods=1, may_have_more=True)
+    outcome = deploy(cluster, Kubelet(cluster, CREATING, READY), manifests(), target=least)
+    assert outcome.result is Result.READY
 
 
 def test_a_first_deployment_is_recorded_as_revision_1(cluster: MemoryCluster) -> None:
