@@ -19,6 +19,7 @@ from shardwright.model.launch import LaunchPlan
 from shardwright.render.emit import emit
 from shardwright.render.folder import file_name
 from shardwright.render.objects import explained_objects
+from shardwright.render.prepull import pull_key, pulled_images
 
 MARK = "shardwright-helm"
 NAMESPACE, IMAGE = f"{MARK}-namespace", f"{MARK}-image"
@@ -45,9 +46,13 @@ def helm_chart(plan: LaunchPlan, spec: Mapping[str, Any]) -> dict[str, str]:
         "version": CHART_VERSION,
         "appVersion": plan.engine_version,
     }
+    marked = _marked(plan)
+    images = pulled_images(marked)
     templates = {
-        f"templates/{file_name(each)}": _template(emit([each], explain=True))
-        for each in explained_objects(_marked(plan))
+        f"templates/{file_name(each)}": _template(emit([each], explain=True)).replace(
+            pull_key(images), _pull_key(images)
+        )
+        for each in explained_objects(marked)
     }
     return {
         "Chart.yaml": emit([chart]),
@@ -157,6 +162,14 @@ def _template(text: str) -> str:
         text,
         flags=re.MULTILINE,
     )
+
+
+def _pull_key(images: list[str]) -> str:
+    """Write `prepull.pull_key` as Helm computes it, with the image that is set at install time."""
+    listed = " ".join(
+        ".Values.spec.engine.image" if each == IMAGE else json.dumps(each) for each in images
+    )
+    return f'{{{{ list {listed} | uniq | sortAlpha | join "\\n" | sha256sum | trunc 10 }}}}'
 
 
 def _optional(text: str, marked: str, field: str, value: str) -> str:

@@ -13,6 +13,16 @@ from shardwright.render.pod import container_security, pod_security, scheduling
 PRE_PULL = "pre-pull"
 
 
+def pulled_images(plan: LaunchPlan) -> list[str]:
+    """Every image that a pod of the endpoint runs, sorted."""
+    return sorted({m.image for m in plan.group.members} | {t.image for t in plan.tasks})
+
+
+def pull_key(images: list[str]) -> str:
+    """Tell jobs apart that pull other images: the pods of a Job cannot be changed."""
+    return hashlib.sha256("\n".join(images).encode()).hexdigest()[:10]
+
+
 def pre_pull_job(plan: LaunchPlan) -> Object | None:
     """Run every image once on each of as many nodes as the endpoint needs; None if not asked.
 
@@ -21,9 +31,8 @@ def pre_pull_job(plan: LaunchPlan) -> Object | None:
     num_nodes = plan.placement.pre_pull_nodes
     if not num_nodes:
         return None
-    images = sorted({m.image for m in plan.group.members} | {t.image for t in plan.tasks})
-    key = hashlib.sha256("\n".join(images).encode()).hexdigest()[:10]
-    name = object_name("Job", f"{bounded(plan.name, 36)}-{PRE_PULL}-{key}")
+    images = pulled_images(plan)
+    name = object_name("Job", f"{bounded(plan.name, 36)}-{PRE_PULL}-{pull_key(images)}")
     spread = {
         "labelSelector": {"matchLabels": {INSTANCE: bounded(plan.name, 63), COMPONENT: PRE_PULL}},
         "topologyKey": "kubernetes.io/hostname",

@@ -126,3 +126,19 @@ def test_what_is_asked_for_and_must_be_installed_is_listed(tmp_path, fields, nee
     done = CliRunner().invoke(artifacts, [str(spec)], standalone_mode=False)
     listed = [line for line in done.stdout.splitlines() if line.startswith("needs")]
     assert listed == [f"needs  {each}" for each in needed]
+
+
+def test_the_chart_names_the_pull_job_by_the_image_that_is_set(tmp_path):
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("""
+kind: DistributedInference
+metadata: {name: llama}
+spec:
+  model: {id: meta-llama/Llama-3.1-70B-Instruct}
+  cluster: {gpu: H200-SXM, nodes: 1, nodeSelector: {pool: h200}}
+  images: {prePull: job}
+""")
+    out = tmp_path / "chart"
+    CliRunner().invoke(render, [str(spec), "--helm", "--out", str(out)], standalone_mode=False)
+    (job,) = out.glob("templates/job-llama-pre-pull-*.yaml")
+    assert "name: llama-pre-pull-{{ list .Values.spec.engine.image " in job.read_text()
