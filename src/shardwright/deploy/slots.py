@@ -29,6 +29,9 @@ class Slot(Enum):
         return Slot.GREEN if self is Slot.OWN else Slot.OWN
 
 
+ROUTES = ("HTTPRoute", "Ingress")
+
+
 def instance(name: str, slot: Slot) -> str:
     """Name what the pods of a slot are labelled with.
 
@@ -44,17 +47,21 @@ def in_slot(plan: LaunchPlan, slot: Slot) -> LaunchPlan:
 
 
 def slot_objects(plan: LaunchPlan, slot: Slot) -> tuple[Object, ...]:
-    """Render an endpoint in a slot, in the order to apply, the clients' Service last."""
+    """Render an endpoint in a slot, in the order to apply, the clients' Service last.
+
+    Routes lead to that Service whichever slot serves: two for one host would fight for it.
+    """
     own = {reference(each): each for each in kubernetes_objects(plan)}
     rendered = kubernetes_objects(in_slot(plan, slot))
     public = object_name("Service", plan.name)
-    objects = [own.get(reference(each), each) for each in rendered]
+    objects = [own.get(reference(each), each) for each in rendered if each["kind"] not in ROUTES]
+    routes = [each for each in own.values() if each["kind"] in ROUTES]
     services = [each for each in own.values() if _is_service(each, public)]
     moved = [
         {**each, "spec": {**each["spec"], "selector": selector(in_slot(plan, slot), Role.LEADER)}}
         for each in services
     ]
-    return (*(each for each in objects if not _is_service(each, public)), *moved)
+    return (*(each for each in objects if not _is_service(each, public)), *routes, *moved)
 
 
 def _is_service(obj: Object, name: str) -> bool:
