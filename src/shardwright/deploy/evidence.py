@@ -7,7 +7,7 @@ and `bundle NAME` at any time.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from shardwright.deploy.inventory import INSTANCE
 from shardwright.diagnose.doctor import Report, examine
@@ -19,13 +19,28 @@ LOG_LINES = 5000
 """Last lines taken of each container: a first cause stands well above the traceback it ends in."""
 
 
-def collect(cluster: Cluster, pods: Iterable[Object], namespace: str) -> dict[str, str]:
-    """Return file name to text: each pod, its containers' logs, and the events about them."""
+WORKLOADS = (
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "ReplicaSet"),
+    ("apps/v1", "StatefulSet"),
+    ("batch/v1", "Job"),
+    ("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet"),
+    ("ray.io/v1", "RayCluster"),
+)
+"""What creates pods: where it cannot (quota, admission), the reason is an event on it alone."""
+
+
+def collect(
+    cluster: Cluster, pods: Iterable[Object], namespace: str, about: Collection[str] = ()
+) -> dict[str, str]:
+    """Return file name to text: each pod, its containers' logs, and the events about the pods, the
+    claims they mount, what owns them, and the other objects named in `about`.
+    """
     found: dict[str, str] = {}
-    names = set()
+    names = set(about)
     for pod in pods:
         name = pod["metadata"]["name"]
-        names.add(name)
+        names |= {name, *_claims(pod), *_owners(pod)}
         spec = {key: value for key, value in pod.items() if key != "metadata"}
         text = json.dumps({**spec, "metadata": _short(pod["metadata"])}, indent=1, sort_keys=True)
         found[f"{name}/pod.json"] = text + "\n"
@@ -35,9 +50,14 @@ def collect(cluster: Cluster, pods: Iterable[Object], namespace: str) -> dict[st
                 if log:
                     suffix = ".previous" if previous else ""
                     found[f"{name}/{container}{suffix}.log"] = log
-    events = [e for e in _events(cluster, namespace) if e["involvedObject"].get("name") in names]
-    if events:
-        found["events.txt"] = "".join(_event_line(each) for each in events)
+    try:
+        events = cluster.list("v1", "Event", namespace=namespace)
+    except ShardwrightError as error:  # many roles may not read them
+        found["events.txt"] = f"(not readable: {error})\n"
+        return found
+    lines = [_event_line(e) for e in events if e["involvedObject"].get("name") in names]
+    if lines:
+        found["events.txt"] = "".join(lines)
     return found
 
 
@@ -45,13 +65,19 @@ def evidence_of(cluster: Cluster, name: str, namespace: str) -> dict[str, str]:
     """Collect what there is of a deployed endpoint: its pods, logs, events, claims and Services."""
     labels = {INSTANCE: name}
     pods = cluster.list("v1", "Pod", namespace=namespace, labels=labels)
-    found = collect(cluster, pods, namespace)
+    found: dict[str, str] = {}
+    names = {name}
+    for version, kind in WORKLOADS:
+        names |= {
+            each["metadata"]["name"] for each in _listed(cluster, version, kind, name, namespace)
+        }
     for kind, file in (("PersistentVolumeClaim", "claims.json"), ("Service", "services.json")):
-        objects = cluster.list("v1", kind, namespace=namespace, labels=labels)
+        objects = _listed(cluster, "v1", kind, name, namespace)
+        names |= {each["metadata"]["name"] for each in objects}
         if objects:
             shown = [{**each, "metadata": _short(each["metadata"])} for each in objects]
             found[file] = json.dumps(shown, indent=1, sort_keys=True) + "\n"
-    return found
+    return {**collect(cluster, pods, namespace, names), **found}
 
 
 def diagnose(evidence: dict[str, str]) -> Report:
@@ -77,10 +103,24 @@ def _log(cluster: Cluster, pod: Object, container: str, *, previous: bool) -> st
         return f"(not readable: {error})\n"
 
 
-def _events(cluster: Cluster, namespace: str) -> tuple[Object, ...]:
+def _claims(pod: Object) -> set[str]:
+    volumes = pod.get("spec", {}).get("volumes", [])
+    return {
+        v["persistentVolumeClaim"]["claimName"] for v in volumes if "persistentVolumeClaim" in v
+    }
+
+
+def _owners(pod: Object) -> set[str]:
+    return {owner["name"] for owner in pod["metadata"].get("ownerReferences", [])}
+
+
+def _listed(
+    cluster: Cluster, version: str, kind: str, name: str, namespace: str
+) -> tuple[Object, ...]:
+    """List an endpoint's objects of a kind; none where the cluster lacks the kind or the right."""
     try:
-        return cluster.list("v1", "Event", namespace=namespace)
-    except ShardwrightError:  # events help, and many roles may not read them
+        return cluster.list(version, kind, namespace=namespace, labels={INSTANCE: name})
+    except ShardwrightError:
         return ()
 
 

@@ -274,7 +274,8 @@ class Rollout:
                 labels={INSTANCE: instance(self.target.name, Slot(slot))},
             )
         ]
-        return collect(self.cluster, pods, self.target.namespace)
+        owned = {each.name for each in record.owned}
+        return collect(self.cluster, pods, self.target.namespace, owned)
 
     def _go_back(self, record: Inventory, objects: tuple[Object, ...]) -> None:
         """Apply the last good manifests and wait until they serve again."""

@@ -2,6 +2,7 @@
 
 from shardwright.deploy.evidence import diagnose, evidence_of
 from shardwright.drive.kube_memory import MemoryCluster
+from shardwright.model.errors import ShardwrightError
 
 LABELS = {"app.kubernetes.io/instance": "llama"}
 
@@ -51,3 +52,51 @@ def test_other_endpoints_are_left_out():
     other = pod("other-0", phase="Pending")
     other["metadata"]["labels"] = {"app.kubernetes.io/instance": "other"}
     assert evidence_of(MemoryCluster(other), "llama", "ml") == {}
+
+
+def event(kind, name, reason, message):
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": f"{name}.1", "namespace": "ml"},
+        "involvedObject": {"kind": kind, "name": name},
+        "type": "Warning",
+        "reason": reason,
+        "message": message,
+        "lastTimestamp": "2026-11-26T10:00:00Z",
+    }
+
+
+def test_an_unbound_claim_without_any_pod_says_why():
+    said = event("PersistentVolumeClaim", "cache", "ProvisioningFailed", "storageclass not found")
+    other = event("PersistentVolumeClaim", "elsewhere", "ProvisioningFailed", "no matter")
+    found = evidence_of(MemoryCluster(claim("Pending"), said, other), "llama", "ml")
+    assert "storageclass not found" in found["events.txt"]
+    assert "no matter" not in found["events.txt"]
+
+
+def test_a_workload_that_may_not_create_pods_says_why():
+    message = (
+        'create Pod llama-0 in StatefulSet llama failed error: pods "llama-0" is forbidden: '
+        "exceeded quota: gpus, requested: requests.nvidia.com/gpu=8, used: 0, limited: 4"
+    )
+    workload = {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": {"name": "llama", "namespace": "ml", "labels": LABELS},
+    }
+    refused = event("StatefulSet", "llama", "FailedCreate", message)
+    found = evidence_of(MemoryCluster(workload, refused), "llama", "ml")
+    assert "exceeded quota" in found["events.txt"]
+    assert diagnose(found).findings[0].confidence >= 0.7
+
+
+def test_events_that_may_not_be_read_are_said_to_be_missing():
+    class Guarded(MemoryCluster):
+        def list(self, api_version, kind, **asked):
+            if kind == "Event":
+                raise ShardwrightError(code="forbidden", what="may not list events")
+            return super().list(api_version, kind, **asked)
+
+    found = evidence_of(Guarded(pod("llama-0", phase="Pending")), "llama", "ml")
+    assert "may not list events" in found["events.txt"]
