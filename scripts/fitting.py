@@ -105,7 +105,7 @@ def predict(data: list[Row], k: Coefficients) -> tuple[np.ndarray, np.ndarray]:
         if row.load is None:
             r = replaying.replay_of(row.point, setup, k)
             lists = (r.load.prompts, r.load.outputs, r.load.behind, r.load.due)
-            row.load = (r.loop, [np.array(x) for x in lists], r.slots_per_batch, r.load.burst_share)
+            row.load = (r.loop, [np.array(x) for x in lists], r.slots, r.load.burst_share)
         loop, lists, first, share = row.load
         t = setup.table
         rates = (t.kv_s, t.pair_s, t.seq_s, t.gap_s, t.prefill_floor_s, t.prefill_gap_s,

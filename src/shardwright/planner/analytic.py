@@ -5,9 +5,14 @@ At n sequences in steady state a step decodes n tokens and, on average, prefills
 
     prefill(ISL) = tokens(B) x ISL / B + pair_s x ISL^2 / 2        B: the token budget
     step(n)      = tokens(n) + head(n) + kv_s x n x (ISL + OSL / 2) + seq_s x n + gap_s
-    TPOT(n)      = step(n) + n / OSL x prefill
+    TPOT(n)      = step(n) + held(n / OSL, PP) x prefill
     TTFT(n)      = prefill + TPOT(n) / 2 + the wait for prompts that arrive together
     requests/s   = n / (TTFT + (OSL - 1) x TPOT)
+    held(x, PP)  = x + (PP - 1) / (2 PP) x (1 - exp(-2 PP x))
+
+With pipeline stages n is one batch's, and a prompt in any of the PP batches in turn holds up
+the whole round: `held` approximates the mean of ceil(K / PP), K prompts in a round, Poisson about
+PP x. Few prompts then cost each batch all PP of them, many are shared out evenly.
 """
 
 from __future__ import annotations
@@ -36,7 +41,12 @@ class Estimate:
 
 
 def estimate(
-    table: StepTable, sequences: ArrayLike, isl: float, osl: float, budget: float
+    table: StepTable,
+    sequences: ArrayLike,
+    isl: float,
+    osl: float,
+    budget: float,
+    stages: int = 1,
 ) -> Estimate:
     """Estimate latency and throughput at some numbers of concurrent sequences.
 
@@ -46,8 +56,9 @@ def estimate(
     n = np.atleast_1d(np.asarray(sequences, dtype=np.float64))
     prefill = prefill_s(table, isl, budget)
     decode = decode_step_s(table, n, isl + osl / 2)
-    tpot = decode + n / osl * prefill
-    busy = np.minimum(n / osl * prefill / tpot, 0.98)
+    in_prompts = held_up(n / osl, stages) * prefill
+    tpot = decode + in_prompts
+    busy = np.minimum(in_prompts / tpot, 0.98)
     waiting = np.minimum(busy / (2 * (1 - busy)), (n - 1) / 2)
     ttft = prefill * (1 + waiting) + decode / 2
     return Estimate(
@@ -56,6 +67,16 @@ def estimate(
         requests_per_s=n / (ttft + np.maximum(osl - 1, 0) * tpot),
         prefill_share=busy,
     )
+
+
+def held_up(prompts: Floats, stages: int) -> Floats:
+    """Prompts that a batch waits for in a round with so many of its own on average.
+
+    >>> float(held_up(np.array([0.25]), 1)[0])
+    0.25
+    """
+    shared = (stages - 1) / (2 * stages) * (1 - np.exp(-2 * stages * prompts))
+    return np.asarray(prompts + shared, dtype=np.float64)
 
 
 def prefill_s(table: StepTable, isl: float, budget: float) -> float:
@@ -75,12 +96,13 @@ def decode_step_s(table: StepTable, sequences: Floats, context: float) -> Floats
 
 
 def max_requests_per_s(
-    table: StepTable, isl: float, osl: float, budget: float, sequences: int
+    table: StepTable, isl: float, osl: float, budget: float, sequences: int, stages: int = 1
 ) -> float:
-    """Requests per second that can be sustained with at most so many sequences at once.
+    """Requests per second that one batch can sustain with at most so many sequences at once.
 
     Each request takes its prefill and its share of OSL decode steps; more sequences share better.
     """
     n = np.array([float(max(sequences, 1))])
     step = float(decode_step_s(table, n, isl + osl / 2)[0])
-    return 1.0 / (prefill_s(table, isl, budget) + osl * step / float(n[0]))
+    waits = float(held_up(n / osl, stages)[0]) * prefill_s(table, isl, budget)
+    return float(n[0]) / osl / (waits + step)

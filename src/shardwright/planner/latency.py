@@ -58,7 +58,7 @@ def predict(
 def run(point: Point, setup: Setup, k: Coefficients, percentile: float = 95.0) -> Latency:
     """Replay the point's load on a prepared setup; tails are at the percentile."""
     r = replay_of(point, setup, k)
-    load, first = r.load, r.slots_per_batch
+    load, first = r.load, r.slots
     ttft, tpot, ends, gaps, weights = replay(
         r.tokens, r.head, r.rates, r.loop, load.prompts, load.outputs, load.behind, load.due
     )
@@ -90,25 +90,25 @@ def _throughput(point: Point, ttft: float, tpot: float, r: Replay, ends: list[fl
         osl = point.osl_mean or float(point.osl)
         return point.concurrency * osl / (ttft + (osl - 1) * tpot + TURNAROUND_S)
     if r.sched.run_requests and r.load.burst_share:
-        return _offline_rate(point, r, sorted(ends))
+        return _offline_rate(r, sorted(ends))
     # one whole round, between the filling of the slots and their running dry
     order = sorted(range(len(ends)), key=ends.__getitem__)
-    first = 0 if point.request_rate else min(r.slots_per_batch, len(order) // 3)
+    first = 0 if point.request_rate else min(r.slots, len(order) // 3)
     last = len(order) if point.request_rate else max(first + 1, 2 * len(order) // 3)
     start = ends[order[first - 1]] if first else 0.0
     produced = sum(r.load.outputs[i] for i in order[first:last])
-    return point.pipeline_parallel * produced / max(ends[order[last - 1]] - start, 1e-9)
+    return produced / max(ends[order[last - 1]] - start, 1e-9)
 
 
-def _offline_rate(point: Point, r: Replay, ends: list[float]) -> float:
+def _offline_rate(r: Replay, ends: list[float]) -> float:
     """Output tokens per second over a whole run; rounds that were not replayed pass as quickly as
     the middle third of those that were.
     """
-    num, stages = len(ends), point.pipeline_parallel
-    left = r.sched.run_requests / stages - num
+    num = len(ends)
+    left = r.sched.run_requests - num
     middle = (ends[2 * num // 3] - ends[num // 3]) / max(2 * num // 3 - num // 3, 1)
     seconds = ends[-1] + max(left, 0.0) * middle
-    return stages * (num + max(left, 0.0)) * r.load.outputs[0] / max(seconds, 1e-9)
+    return (num + max(left, 0.0)) * r.load.outputs[0] / max(seconds, 1e-9)
 
 
 def _is_saturated(point: Point, sched: Scheduling, r: Replay, setup: Setup) -> bool:
@@ -122,8 +122,8 @@ def _is_saturated(point: Point, sched: Scheduling, r: Replay, setup: Setup) -> b
         stages = point.pipeline_parallel
         most = max(1, min(sched.max_num_seqs, fits) // stages)
         missed = isl * (1 - point.prefix_hit_rate)
-        rate = max_requests_per_s(setup.table, missed, osl, sched.token_budget, most) * stages
-        return point.request_rate > rate
+        rate = max_requests_per_s(setup.table, missed, osl, sched.token_budget, most, stages)
+        return point.request_rate > rate * stages
     return point.concurrency is not None and r.slots > fits
 
 

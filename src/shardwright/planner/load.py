@@ -33,7 +33,7 @@ class Load:
 
 
 def load_of(point: Point, sched: Scheduling, slots: int) -> Load:
-    """Return the requests that one pipeline batch of `slots` sequences serves."""
+    """Return the requests that `slots` sequences at once serve."""
     if point.request_rate:
         return _open_loop(point, sched, slots)
     if sched.run_requests:
@@ -56,8 +56,7 @@ def _offline(point: Point, sched: Scheduling, slots: int) -> Load:
     """All requests of a run at once, of equal lengths: the slots fill in waves, and the last wave
     is rarely full.
     """
-    num = max(1, round(sched.run_requests / point.pipeline_parallel))
-    num = min(num, MOST_WAVES * slots)
+    num = min(max(1, sched.run_requests), MOST_WAVES * slots)
     prompt = max(1.0, point.isl * (1 - point.prefix_hit_rate))
     return Load(
         prompts=[prompt] * num,
@@ -85,12 +84,12 @@ def _steady(point: Point, slots: int) -> Load:
 
 
 def _open_loop(point: Point, sched: Scheduling, slots: int) -> Load:
-    """Poisson arrivals at the asked rate, shared out over the pipeline's batches."""
+    """Poisson arrivals at the asked rate."""
     rng = random.Random(11)  # noqa: S311
     prompts, outputs = _lengths(point, sched, OPEN_LOOP_REQUESTS)
     clock, due = 0.0, []
     for _ in range(OPEN_LOOP_REQUESTS):
-        clock += rng.expovariate((point.request_rate or 1.0) / point.pipeline_parallel)
+        clock += rng.expovariate(point.request_rate or 1.0)
         due.append(clock)
     return Load(prompts=prompts, outputs=outputs, behind=[0.0] * slots, burst_share=1.0, due=due)
 

@@ -15,6 +15,11 @@ from shardwright.planner.front import Loads
 from shardwright.planner.memory import MemoryAnswer
 from shardwright.planner.serving_speed import Estimated, curve, quick, setup_for
 
+CROSSING_DOUBT = 1.15
+"""Factor by which tensor parallelism across nodes must be quicker to be taken. Assumed: latency and
+bandwidth between nodes come from data sheets, no measured row has such a group, and what has rows
+errs by about as much (docs/accuracy.md)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
@@ -30,6 +35,12 @@ class Candidate:
     def key(self) -> tuple[Basis, Layout]:
         """What tells candidates of one search apart."""
         return self.ask.basis, self.layout
+
+    @property
+    def crosses_nodes(self) -> bool:
+        """Whether its tensor-parallel groups are larger than what one fast link joins."""
+        node = max(self.ask.request.cluster.gpus_per_node, self.setup.gpu.domain_gpus)
+        return self.layout.tensor_parallel > node
 
     @property
     def usd_per_hour(self) -> float | None:

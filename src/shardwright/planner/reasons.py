@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from shardwright.model.layout import Layout
 from shardwright.model.plan import Basis, Rejected, Speed
 from shardwright.planner.objective import excess
-from shardwright.planner.pool import Candidate, Pool
+from shardwright.planner.pool import CROSSING_DOUBT, Candidate, Pool
 
 Seen = Mapping[tuple[Basis, Layout], Speed]
 
@@ -84,7 +84,7 @@ def turned_down(c: Candidate, chosen: Candidate, pool: Pool, seen: Seen) -> Reje
     else:
         worse = mine.worse_in(other)
         code = "dominated" if len(worse) == 3 else "slower"
-        said = ", ".join(worse) or "no better in any figure, and deeper"
+        said = ", ".join(worse) or _barely_better(mine, other, c, chosen)
         reason = f"{said} of {_name(chosen, c)}{_link(c, chosen)}"
     return Rejected(layout=c.layout, code=code, reason=reason, basis=c.ask.basis)
 
@@ -107,6 +107,17 @@ def yields_less(c: Candidate, chosen: Candidate, pool: Pool) -> Rejected:
     elif mine >= other:
         code, reason = "limits-missed", f"{reason}, but its replay misses the limits at that load"
     return Rejected(layout=c.layout, code=code, reason=reason, basis=c.ask.basis)
+
+
+def _barely_better(mine: Figures, other: Figures, c: Candidate, chosen: Candidate) -> str:
+    """Say why a layout that is worse in nothing was still not taken."""
+    if c.crosses_nodes and not chosen.crosses_nodes and mine.itl_s < 0.995 * other.itl_s:
+        itl = f"ITL{mine.kind} {mine.itl_s * 1e3:.1f} ms against {other.itl_s * 1e3:.1f}"
+        return (
+            f"{itl}, less than the {CROSSING_DOUBT - 1:.0%} that a group across nodes, where "
+            "nothing was measured, must gain on that"
+        )
+    return "no better in any figure, and deeper"
 
 
 def _missed(name: str, kind: str, have_s: float, limit_s: float, digits: int) -> str:

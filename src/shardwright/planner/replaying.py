@@ -33,19 +33,17 @@ class Replay:
     load: Load
     sched: Scheduling
     slots: int
-    slots_per_batch: int
 
 
 def replay_of(point: Point, setup: Setup, k: Coefficients) -> Replay:
-    """Return what is to be replayed: with pipeline stages, one of as many alternating batches."""
+    """Return what is to be replayed: with pipeline stages, all the batches that take turns."""
     sched = scheduling_of(point, setup.engine, setup.gpu.id, architecture_of(setup.gpu))
     stages, t = point.pipeline_parallel, setup.table
     if sched.run_requests and setup.capacity:
         sched = tuned(sched, point, setup.capacity / (point.isl + point.osl))
     most = sched.max_num_seqs * (stages if sched.limits_each_stage else 1)
     slots = _slots(point, setup, sched, most)
-    per_batch = max(1, round(slots / stages))
-    load = load_of(point, sched, per_batch)
+    load = load_of(point, sched, slots)
     # nobody is streamed to in an offline run
     offline = OFFLINE_SEQUENCE_SHARE if point.concurrency is None and not point.request_rate else 1
     return Replay(
@@ -56,15 +54,15 @@ def replay_of(point: Point, setup: Setup, k: Coefficients) -> Replay:
             k.of("lookahead", setup.engine, setup.era),
         ),
         loop=(
-            float(per_batch), float(sched.policy), float(sched.token_budget),
-            setup.capacity / stages, float(sched.poll_steps), TURNAROUND_S, float(sched.depth),
-            float(max(1, most // stages)),
-            0.0 if load.burst_share else float(per_batch),
+            float(slots), float(sched.policy), float(sched.token_budget),
+            setup.capacity, float(sched.poll_steps), TURNAROUND_S, float(sched.depth),
+            float(max(1, most)),
+            0.0 if load.burst_share else float(slots),
+            float(stages),
         ),
         load=load,
         sched=sched,
         slots=slots,
-        slots_per_batch=per_batch,
     )  # fmt: skip
 
 
@@ -86,7 +84,7 @@ def _slots(point: Point, setup: Setup, sched: Scheduling, most: int) -> int:
     rate as many as requests are simulated.
     """
     if point.request_rate:
-        return OPEN_LOOP_REQUESTS * point.pipeline_parallel
+        return OPEN_LOOP_REQUESTS
     if point.concurrency is not None:
         return point.concurrency
     share = 1.0 if sched.policy == WHOLE_PROMPTS else 0.5

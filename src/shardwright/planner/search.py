@@ -19,7 +19,7 @@ from shardwright.planner.fit import RUNTIMES
 from shardwright.planner.front import pareto
 from shardwright.planner.margin import tightened
 from shardwright.planner.objective import Objective, excess, kept
-from shardwright.planner.pool import Candidate, Pool, pool_of
+from shardwright.planner.pool import CROSSING_DOUBT, Candidate, Pool, pool_of
 from shardwright.planner.reasons import turned_down, yields_less
 from shardwright.planner.serving_speed import curve, simulated
 
@@ -93,7 +93,8 @@ def _limits(asks: Sequence[Ask]) -> Slo:
 
 def _order(c: Candidate, pool: Pool) -> tuple[float, ...]:
     """Money first, then how long a request takes, then how deep the layout is."""
-    return (c.guess.is_saturated, pool.money(c), c.guess.itl_s, c.layout.pipeline_parallel)
+    doubt = CROSSING_DOUBT if c.crosses_nodes else 1.0
+    return (c.guess.is_saturated, pool.money(c), doubt * c.guess.itl_s, c.layout.pipeline_parallel)
 
 
 def _replayed(c: Candidate, seen: Seen) -> Speed:

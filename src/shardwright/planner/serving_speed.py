@@ -128,7 +128,9 @@ def quick(request: Request, layouts: Sequence[Layout], setup: Setup) -> list[Est
             stay = e.ttft_s + (room.point.osl - 1) * e.tpot_s
             n = np.clip(np.round(rate * stay / stages), 1, room.most)
         isl = room.point.isl * (1 - room.point.prefix_hit_rate)
-        ceiling = max_requests_per_s(setup.table, isl, room.point.osl, room.budget, room.most)
+        ceiling = max_requests_per_s(
+            setup.table, isl, room.point.osl, room.budget, room.most, stages
+        )
         saturated = rate > ceiling * stages
         at_once = None
     else:
@@ -185,7 +187,8 @@ def curve(request: Request, layout: Layout, setup: Setup) -> Curve:
 
 def _closed(setup: Setup, room: Room, n: Floats) -> Estimate:
     p = room.point
-    return estimate(setup.table, n, p.isl * (1 - p.prefix_hit_rate), float(p.osl), room.budget)
+    isl = p.isl * (1 - p.prefix_hit_rate)
+    return estimate(setup.table, n, isl, float(p.osl), room.budget, p.pipeline_parallel)
 
 
 def _estimated(

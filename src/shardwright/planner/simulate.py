@@ -1,7 +1,9 @@
 """The engine's scheduler, replayed: a closed loop of requests over a table of step times.
 
 Steps in which nothing joins or leaves are summed in one go, so the work grows with requests and
-not with tokens. `replay` is written in the subset of Python that numba compiles, with plain lists
+not with tokens. Pipeline stages work on as many batches in turn, replayed as one round of all of
+them: every stage hands on at the pace of the slowest batch, so a prompt in one batch holds up all.
+`replay` is written in the subset of Python that numba compiles, with plain lists
 and floats, so that scripts/calibrate can run the very same function some thousand times.
 """
 
@@ -56,6 +58,7 @@ def replay(  # noqa: C901  one loop, so that numba compiles it as it stands
     depth = int(loop[6])
     most = int(loop[7])
     settled = int(loop[8])
+    batches = loop[9]
     num = len(prompts)
     top = len(tokens) - 1
     arrival = [0.0] * num
@@ -87,10 +90,10 @@ def replay(  # noqa: C901  one loop, so that numba compiles it as it stands
     before = 0.0
     before2 = 0.0
     # TensorRT-LLM admits a request only if its whole answer will fit, others as it grows
-    share = 1.0 if policy == WHOLE_PROMPTS else 0.5
-    claims = [prompts[r] + share * outputs[r] for r in range(num)]
+    held = 1.0 if policy == WHOLE_PROMPTS else 0.5
+    claims = [prompts[r] + held * outputs[r] for r in range(num)]
     for r in range(min(concurrency, num)):
-        claims[r] -= share * residue[r]
+        claims[r] -= held * residue[r]
     while finished < num:
         known = clock
         if depth == 1:
@@ -110,7 +113,9 @@ def replay(  # noqa: C901  one loop, so that numba compiles it as it stands
         if running >= most and part == 0.0:
             blocked = True
         if waiting and not blocked and (poll <= 1 or running == 0 or steps % poll == 0):
-            room = budget if policy == PREFILL_FIRST else max(budget - running, 1.0)
+            room = budget * batches
+            if policy != PREFILL_FIRST:
+                room = max(room - running, 1.0)
             start = admitted
             taken = 0.0
             pairs = 0.0
@@ -140,20 +145,26 @@ def replay(  # noqa: C901  one loop, so that numba compiles it as it stands
                 ahead[admitted] = pure_s
                 admitted += 1
             done = admitted - start
-            batch = taken if policy == PREFILL_FIRST else taken + running
+            touched = done + (1.0 if part > 0 else 0.0)
+            # whole prompts are dealt out to the batches; the fullest sets the pace
+            share = math.ceil(touched / batches) / max(touched, 1.0)
+            share = max(min(share, budget / max(taken, 1.0)), 1.0 / batches)
+            beside = running / batches
+            batch = taken * share + (0.0 if policy == PREFILL_FIRST else beside)
             x = 4.0 * math.log2(max(batch, 1.0))
             i = min(int(x), top - 1)
             low = 2.0 ** (i * 0.25)
             step = tokens[i] + (tokens[i + 1] - tokens[i]) * (batch / low - 1.0) / 0.18920711500272
-            out = float(done) if policy == PREFILL_FIRST else float(done + running)
+            out = done * share + (0.0 if policy == PREFILL_FIRST else beside)
             if out > 0:
+                out = max(out, 1.0)
                 x = 4.0 * math.log2(out)
                 i = min(int(x), top - 1)
                 low = 2.0 ** (i * 0.25)
                 step += head[i] + (head[i + 1] - head[i]) * (out / low - 1.0) / 0.18920711500272
-            step += pair_s * pairs
+            step += pair_s * pairs * share
             if policy != PREFILL_FIRST:
-                step += kv_s * cached + seq_s * running
+                step += kv_s * cached / batches + seq_s * beside
                 decoded += 1.0
                 cached += running
             before2 = before
@@ -176,13 +187,14 @@ def replay(  # noqa: C901  one loop, so that numba compiles it as it stands
                 cached += prompts[r] + 1.0
             running += done
         elif running > 0:
-            batch = float(running)
+            turns = min(batches, float(running))
+            batch = running / turns
             x = 4.0 * math.log2(batch)
             i = min(int(x), top - 1)
             f = (batch / 2.0 ** (i * 0.25) - 1.0) / 0.18920711500272
             step = tokens[i] + (tokens[i + 1] - tokens[i]) * f
             step += head[i] + (head[i + 1] - head[i]) * f
-            step += kv_s * cached + seq_s * batch + gap_s
+            step += kv_s * cached / turns + seq_s * batch + gap_s
             pure_s = step
             count = ending[0][0] - decoded
             if admitted < submitted and not blocked:
@@ -200,13 +212,13 @@ def replay(  # noqa: C901  one loop, so that numba compiles it as it stands
             clock += span
             if admitted >= settled:
                 gaps.append(step + stall)
-                weights.append(batch)
+                weights.append(float(running))
             stall = 0.0
             if count > 1 and admitted >= settled:
                 gaps.append(span / count)
-                weights.append(batch * (count - 1.0))
+                weights.append(running * (count - 1.0))
             decoded += count
-            cached += batch * count
+            cached += running * count
             steps += int(count)
         else:
             clock = arrival[admitted]

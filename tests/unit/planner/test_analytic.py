@@ -1,9 +1,17 @@
 """The closed form against sums done by hand, and against the replay it stands in for."""
 
+import math
+
 import numpy as np
 import pytest
 
-from shardwright.planner.analytic import decode_step_s, estimate, max_requests_per_s, prefill_s
+from shardwright.planner.analytic import (
+    decode_step_s,
+    estimate,
+    held_up,
+    max_requests_per_s,
+    prefill_s,
+)
 from shardwright.planner.steptime import GRID, StepTable
 
 # a millisecond per step and a microsecond per token
@@ -33,3 +41,19 @@ def test_latency_grows_with_load():
     found = estimate(TABLE, [1, 8, 64], 1000, 100, 8192)
     assert np.all(np.diff(found.tpot_s) > 0)
     assert np.all(np.diff(found.ttft_s) > 0)
+
+
+def test_prompts_hold_up_all_batches_of_a_pipeline_as_a_poisson_sum_says():
+    # mean of ceil(K / PP) with K Poisson about PP x, summed by hand
+    def mean(x, stages):
+        m = stages * x
+        terms = [math.exp(-m) * m**k / math.factorial(k) * -(-k // stages) for k in range(100)]
+        return sum(terms)
+
+    for x, stages in [(0.01, 2), (0.25, 2), (1.0, 2), (0.05, 8), (2.0, 4)]:
+        found = float(held_up(np.array([x]), stages)[0])
+        assert found == pytest.approx(mean(x, stages), rel=0.15)
+
+
+def test_one_stage_is_held_up_by_its_own_prompts_alone():
+    assert held_up(np.array([0.3, 3.0]), 1) == pytest.approx([0.3, 3.0])

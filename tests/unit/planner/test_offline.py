@@ -42,10 +42,9 @@ def test_what_the_user_sets_is_kept():
     assert (found.max_num_seqs, found.token_budget) == (17, 999)
 
 
-def test_a_published_run_ends_and_its_requests_are_shared_by_the_stages():
-    point = replace(POINT, pipeline_parallel=2)
-    load = load_of(point, sched_of(point), 400)
-    assert len(load.prompts) == 750
+def test_a_published_run_ends():
+    load = load_of(POINT, sched_of(POINT), 400)
+    assert len(load.prompts) == 1500
     assert set(load.prompts) == {1000.0}
     assert set(load.outputs) == {2000.0}
 

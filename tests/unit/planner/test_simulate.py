@@ -11,8 +11,10 @@ NOTHING = [0.0] * len(GRID)
 RATES = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
-def loop(concurrency, policy, budget=100.0, capacity=0.0, poll=1.0, depth=0.0, most=1000.0):
-    return (float(concurrency), float(policy), budget, capacity, poll, 0.0, depth, most, 0.0)
+def loop(
+    concurrency, policy, budget=100.0, capacity=0.0, poll=1.0, depth=0.0, most=1000.0, turns=1.0
+):
+    return (float(concurrency), float(policy), budget, capacity, poll, 0.0, depth, most, 0.0, turns)
 
 
 def run(prompts, outputs, how, rates=RATES, due=(-1.0,)):
@@ -49,6 +51,26 @@ def test_a_prompt_joins_decode_in_one_step_or_runs_alone():
 def test_whole_prompts_wait_for_a_step_with_room():
     ttft, *_ = run([60, 60], [2, 2], loop(2, WHOLE_PROMPTS))
     assert ttft == pytest.approx([0.060, 0.060 + 0.061])
+
+
+def test_batches_on_pipeline_stages_decode_in_turns():
+    # two prompts go to two batches; then each batch decodes one sequence per round
+    ttft, tpot, *_ = run([10, 10], [3, 3], loop(2, MIXED, turns=2.0))
+    assert ttft == pytest.approx([0.010, 0.010])
+    assert tpot == pytest.approx([0.001, 0.001])
+
+
+def test_a_prompt_in_one_batch_holds_up_the_others_in_the_pipeline():
+    # burst 10 ms, two rounds of 1 ms, then 40 tokens beside half of the one sequence left
+    ttft, _, _, gaps, _ = run([10, 10, 40], [11, 3, 5], loop(2, MIXED, turns=2.0))
+    assert ttft[2] == pytest.approx(0.0405)
+    assert max(gaps) == pytest.approx(0.0405)
+
+
+def test_a_long_prompt_fills_the_batches_one_budget_each():
+    # 100 tokens in each of the two batches of a round, then 50 in one
+    ttft, *_ = run([250], [2], loop(1, MIXED, turns=2.0))
+    assert ttft[0] == pytest.approx(0.100 + 0.050)
 
 
 def test_a_closed_loop_submits_the_next_request_when_one_ends():
