@@ -55,7 +55,8 @@ def collect(
     except ShardwrightError as error:  # many roles may not read them
         found["events.txt"] = f"(not readable: {error})\n"
         return found
-    lines = [_event_line(e) for e in events if e["involvedObject"].get("name") in names]
+    told = _last_words(e for e in events if e["involvedObject"].get("name") in names)
+    lines = [_event_line(each) for each in told]
     if lines:
         found["events.txt"] = "".join(lines)
     return found
@@ -103,6 +104,36 @@ def _log(cluster: Cluster, pod: Object, container: str, *, previous: bool) -> st
         return f"(not readable: {error})\n"
 
 
+def _last_words(events: Iterable[Object]) -> list[Object]:
+    """Order events by time and keep only the scheduler's latest about each pod: what kept it from a
+    node an hour ago, such as a claim not bound yet, may long be mended.
+    """
+    ordered = sorted(events, key=_when)
+    latest = {
+        each["involvedObject"].get("name"): index
+        for index, each in enumerate(ordered)
+        if each.get("reason") == "FailedScheduling"
+    }
+    kept = set(latest.values())
+    return [
+        each
+        for index, each in enumerate(ordered)
+        if each.get("reason") != "FailedScheduling" or index in kept
+    ]
+
+
+def _when(event: Object) -> str:
+    """Return when it was last seen; RFC 3339 in UTC sorts as text."""
+    series = event.get("series") or {}
+    return str(
+        series.get("lastObservedTime")
+        or event.get("lastTimestamp")
+        or event.get("eventTime")
+        or event["metadata"].get("creationTimestamp")
+        or ""
+    )
+
+
 def _claims(pod: Object) -> set[str]:
     volumes = pod.get("spec", {}).get("volumes", [])
     return {
@@ -126,8 +157,7 @@ def _listed(
 
 def _event_line(event: Object) -> str:
     about = event["involvedObject"]
-    when = event.get("lastTimestamp") or event.get("eventTime") or ""
     return (
-        f"{when} {event.get('type', '')} {event.get('reason', '')} "
+        f"{_when(event)} {event.get('type', '')} {event.get('reason', '')} "
         f"{about.get('kind', '').lower()}/{about.get('name', '')} {event.get('message', '')}\n"
     )

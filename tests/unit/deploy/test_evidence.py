@@ -54,16 +54,16 @@ def test_other_endpoints_are_left_out():
     assert evidence_of(MemoryCluster(other), "llama", "ml") == {}
 
 
-def event(kind, name, reason, message):
+def event(kind, name, reason, message, when="2026-11-26T10:00:00Z"):
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"name": f"{name}.1", "namespace": "ml"},
+        "metadata": {"name": f"{name}.{when}", "namespace": "ml"},
         "involvedObject": {"kind": kind, "name": name},
         "type": "Warning",
         "reason": reason,
         "message": message,
-        "lastTimestamp": "2026-11-26T10:00:00Z",
+        "lastTimestamp": when,
     }
 
 
@@ -100,3 +100,16 @@ def test_events_that_may_not_be_read_are_said_to_be_missing():
 
     found = evidence_of(Guarded(pod("llama-0", phase="Pending")), "llama", "ml")
     assert "may not list events" in found["events.txt"]
+
+
+def test_the_schedulers_last_word_goes_before_what_kept_a_pod_earlier():
+    early = "0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims."
+    late = "0/2 nodes are available: 2 Insufficient nvidia.com/gpu."
+    cluster = MemoryCluster(
+        pod("llama-0", phase="Pending"),
+        event("Pod", "llama-0", "FailedScheduling", late, "2026-11-26T11:00:00Z"),
+        event("Pod", "llama-0", "FailedScheduling", early, "2026-11-26T10:00:00Z"),
+    )
+    found = evidence_of(cluster, "llama", "ml")
+    assert "unbound" not in found["events.txt"]
+    assert diagnose(found).findings[0].code == "unschedulable"
