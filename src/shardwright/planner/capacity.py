@@ -33,11 +33,7 @@ def room_of(point: Point, setting: Setting, shape: ModelShape, dtype: str) -> Ro
     """Return the KV-cache tokens of one replica. Raises ShardwrightError for what cannot fit."""
     gpu, engine = setting.gpu, setting.engine
     stages = point.pipeline_parallel
-    layout = Layout(
-        tensor_parallel=point.tensor_parallel,
-        pipeline_parallel=stages,
-        expert_parallel=point.expert_parallel,
-    )
+    layout = _layout(point, shape)
     if stages > shape.num_layers:
         raise usage_error(
             "too-many-stages",
@@ -55,6 +51,8 @@ def room_of(point: Point, setting: Setting, shape: ModelShape, dtype: str) -> Ro
             kv_cache_dtype=point.kv_cache_dtype
             or ("fp8" if setting.precision.kv_bits <= 8 else None),
             max_model_len=point.isl + point.osl,
+            max_num_batched_tokens=point.max_num_batched_tokens,
+            max_num_seqs=point.max_num_seqs,
             dtype="bfloat16",
         )
     )
@@ -65,6 +63,25 @@ def room_of(point: Point, setting: Setting, shape: ModelShape, dtype: str) -> Ro
     if short > DOUBT_FRACTION * gpu.memory_bytes:
         raise usage_error("does-not-fit", message, remedy="raise tp or pp, or quantize the weights")
     return Room(tokens=0, note=f"may not fit: {message}")
+
+
+def _layout(point: Point, shape: ModelShape) -> Layout:
+    """Return how weights and cache are split. Under attention data parallelism of a mixture the
+    groups split `tp` among them: each holds attention by tp / groups, and experts by all of tp.
+    """
+    tp, groups = point.tensor_parallel, point.attention_dp
+    if groups == 1 or shape.moe is None:
+        return Layout(
+            tensor_parallel=tp,
+            pipeline_parallel=point.pipeline_parallel,
+            expert_parallel=point.expert_parallel,
+        )
+    return Layout(
+        tensor_parallel=tp // groups,
+        pipeline_parallel=point.pipeline_parallel,
+        data_parallel=groups,
+        expert_parallel=tp,
+    )
 
 
 def stored_as(shape: ModelShape, dtype: str) -> ModelShape:

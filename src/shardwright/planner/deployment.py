@@ -4,7 +4,7 @@ that a table or a search builds step times once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from shardwright.facts.aliases import canonical, nearest
@@ -90,7 +90,6 @@ def setup_of(point: Point, shape: ModelShape, k: Coefficients) -> Setup:
 
 def prepared(setting: Setting, shape: ModelShape, k: Coefficients, room: Room) -> Setup:
     """Tabulate step times of a setting whose KV cache is known."""
-    is_sure = not room.note and architecture_of(setting.gpu) in CALIBRATED
     return Setup(
         table=step_table(setting, k),
         engine=setting.engine,
@@ -99,8 +98,21 @@ def prepared(setting: Setting, shape: ModelShape, k: Coefficients, room: Room) -
         capacity=room.tokens,
         tensor_link=setting.tensor_link,
         note=room.note,
-        origin=weakest(shape.origin, Origin.MODELLED if is_sure else Origin.ASSUMED),
+        origin=_origin(setting.gpu, shape, room),
     )
+
+
+def with_room_for(point: Point, setup: Setup, shape: ModelShape) -> Setup:
+    """Return the same step times with the KV cache that a point's lengths and limits leave."""
+    room = room_of(point, setting_of(point, shape), shape, dtype_of(point, shape))
+    return replace(
+        setup, capacity=room.tokens, note=room.note, origin=_origin(setup.gpu, shape, room)
+    )
+
+
+def _origin(device: Gpu, shape: ModelShape, room: Room) -> Origin:
+    is_sure = not room.note and architecture_of(device) in CALIBRATED
+    return weakest(shape.origin, Origin.MODELLED if is_sure else Origin.ASSUMED)
 
 
 @lru_cache(maxsize=64)

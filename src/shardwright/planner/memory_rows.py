@@ -41,6 +41,9 @@ def predict_rows(rows: Iterable[Mapping[str, str]]) -> Iterator[dict[str, str]]:
             out.update(_figures(question, predict(question)))
         except ShardwrightError as error:
             out["note"] = f"{error.code}: {error.what}"
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            # a config.json nobody has tried: the table must go on, the note says what to report
+            out["note"] = f"cannot-predict: {type(error).__name__}: {error}"
         yield out
 
 
@@ -70,7 +73,7 @@ def question_of(
         gpu=_gpu(row),
         engine=engine,
         version=_text(row, "engine_version") or _text(row, f"{engine}_version") or None,
-        utilization=_number(row, "gpu_memory_utilization"),
+        utilization=_share(row, "gpu_memory_utilization"),
         max_model_len=_count(row, "max_model_len", 0) or None,
         kv_cache_dtype=_text(row, "kv_cache_dtype") or shape_kv_dtype(shape),
         dtype=_WIDTHS.get(dtype),
@@ -110,8 +113,8 @@ def _figures(question: MemoryQuestion, answer: MemoryAnswer) -> dict[str, str]:
         notes.append(f"does not fit: {answer.shortfall_bytes / GIB:.2f} GiB short")
     return {
         "weights_gib": f"{first.weights_bytes / GIB:.3f}",
-        "kv_gib": f"{first.kv_cache_bytes / GIB:.3f}",
-        "kv_tokens": str(answer.kv_tokens),
+        "kv_gib": f"{max(first.kv_cache_bytes, 0) / GIB:.3f}",
+        "kv_tokens": str(max(answer.kv_tokens, 0)),
         "activation_gib": f"{first.activation_bytes / GIB:.3f}",
         "non_torch_gib": f"{first.runtime_bytes / GIB:.3f}",
         "cuda_graph_gib": f"{first.graphs_bytes / GIB:.3f}",
@@ -134,6 +137,13 @@ def _number(row: Mapping[str, str], column: str) -> float | None:
         value = -1.0
     if not value > 0:
         raise usage_error("row-field", f"{column} is {text!r}, not a number above 0")
+    return value
+
+
+def _share(row: Mapping[str, str], column: str) -> float | None:
+    value = _number(row, column)
+    if value is not None and value > 1:
+        raise usage_error("row-field", f"{column} is {value:g}, not a share up to 1")
     return value
 
 

@@ -87,6 +87,13 @@ def point_of(row: Mapping[str, str | None]) -> Point:
             f"prefix_hit_rate is {hit:g}",
             remedy="give a share from 0 to 1",
         )
+    tensor, groups = _size(row, "tp"), _size(row, "attention_dp")
+    if tensor % groups:
+        raise usage_error(
+            "point-out-of-range",
+            f"attention_dp {groups} does not divide tp {tensor}",
+            remedy="its groups share the tp ranks evenly",
+        )
     return Point(
         id=_text(row, "id") or "",
         model=_needed(row, "model"),
@@ -97,10 +104,10 @@ def point_of(row: Mapping[str, str | None]) -> Point:
         osl=_count(row, "osl", 0) or _missing("osl"),
         concurrency=concurrency,
         engine_version=_text(row, "engine_version"),
-        tensor_parallel=_count(row, "tp", 1) or 1,
-        pipeline_parallel=_count(row, "pp", 1) or 1,
-        expert_parallel=_count(row, "ep", 1) or 1,
-        attention_dp=_count(row, "attention_dp", 1) or 1,
+        tensor_parallel=tensor,
+        pipeline_parallel=_size(row, "pp"),
+        expert_parallel=_size(row, "ep"),
+        attention_dp=groups,
         isl_mean=_number(row, "isl_mean"),
         osl_mean=_number(row, "osl_mean"),
         request_rate=rate,
@@ -111,6 +118,13 @@ def point_of(row: Mapping[str, str | None]) -> Point:
         prefix_hit_rate=hit,
         window=window,
     )
+
+
+def _size(row: Mapping[str, str | None], column: str) -> int:
+    value = _count(row, column, 1)
+    if not value:
+        raise usage_error("point-out-of-range", f"{column} is 0", remedy="give 1 or more")
+    return value
 
 
 def _text(row: Mapping[str, str | None], column: str) -> str | None:

@@ -2,7 +2,11 @@
 
 import pytest
 
+from shardwright.planner.coefficients import packaged
+from shardwright.planner.deployment import setup_of
 from shardwright.planner.latency_rows import LATENCY_COLUMNS, predict_rows
+from shardwright.planner.point import point_of
+from shardwright.shape import load
 
 ROW = {
     "id": "r", "model": "meta-llama/Llama-3.1-8B", "dtype": "bf16", "gpu": "h200_sxm",
@@ -102,3 +106,37 @@ def test_uncalibrated_hardware_says_so():
 
 def test_the_same_table_gives_the_same_figures():
     assert predict(window="first-burst") == predict(window="first-burst")
+
+
+def test_a_row_does_not_depend_on_the_rows_before_it():
+    lengths = [(128, 128), (30000, 2000), (1024, 256), (128, 128)]
+    rows = [
+        {**ROW, "id": f"{i}", "gpu": "L4", "concurrency": "64", "window": "service",
+         "isl": f"{isl}", "osl": f"{osl}"}
+        for i, (isl, osl) in enumerate(lengths)
+    ]  # fmt: skip
+    forward = {row["id"]: row for row in predict_rows(rows)}
+    backward = {row["id"]: row for row in predict_rows(reversed(rows))}
+    assert forward == backward
+
+
+def test_attention_in_groups_keeps_the_cache_that_each_groups_ranks_hold():
+    # Qwen3-235B-A22B, 4 KV heads of 128, 94 layers in BF16: tp 8 in 8 groups puts all heads on
+    # each rank, 4 x 128 x 2 x 2 x 94 = 192,512 bytes a token, and at most 72.9 GiB of an H100
+    point = point_of(
+        {**ROW, "model": "Qwen/Qwen3-235B-A22B", "dtype": "fp8", "gpu": "H100", "engine": "sglang",
+         "engine_version": "", "tp": "8", "attention_dp": "8", "ep": "8"}
+    )  # fmt: skip
+    made = setup_of(point, load(point.model), packaged())
+    assert 0 < made.capacity < 8 * 72.9 * 2**30 / 192512
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"tp": "0"}, "tp is 0"),
+        ({"tp": "8", "attention_dp": "3"}, "attention_dp 3 does not divide tp 8"),
+    ],
+)
+def test_sizes_that_cannot_be_are_refused(change, said):
+    assert said in predict(**change)["note"]

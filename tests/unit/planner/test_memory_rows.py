@@ -1,10 +1,15 @@
 """Rows of a table in, rows with figures or a note out."""
 
+import json
+from pathlib import Path
+
 import pytest
 
+import shardwright.facts
 from shardwright.planner.accuracy import compare, render
 from shardwright.planner.memory_rows import COLUMNS, predict_rows
 
+CONFIGS = Path(shardwright.facts.__file__).parent / "data" / "models"
 ROW = {"id": "a", "model": "Qwen/Qwen3-8B", "gpu": "H100-80GB(79.19GiB)", "tp": "1",
        "engine_version": "0.19.0", "gpu_memory_utilization": "0.95"}  # fmt: skip
 
@@ -28,6 +33,7 @@ def test_columns_that_are_not_ours_are_copied():
         ({"pp": "99"}, "too-many-stages"),
         ({"quantization": "magic"}, "unknown-quantization"),
         ({"engine": "ollama"}, "unknown-engine"),
+        ({"gpu_memory_utilization": "1.7"}, "row-field: gpu_memory_utilization is 1.7"),
     ],
 )
 def test_a_row_that_cannot_be_predicted_says_why_and_the_rest_go_on(change, note):
@@ -65,3 +71,18 @@ def test_errors_are_relative_signed_and_name_the_worst():
     assert error.bias == pytest.approx(-0.1 / 3)
     assert error.median_abs == pytest.approx(0.1)
     assert "-3.3 %" in render([error])
+
+
+def test_what_does_not_fit_has_no_room_and_says_so():
+    [row] = predict_rows([{**ROW, "model": "meta-llama/Llama-3.1-405B", "tp": "1"}])
+    assert (row["kv_gib"], row["kv_tokens"]) == ("0.000", "0")
+    assert "does not fit" in row["note"]
+
+
+def test_a_config_that_makes_no_sense_gets_a_note_and_the_rest_go_on(tmp_path):
+    config = json.loads((CONFIGS / "meta-llama__Llama-3.1-8B.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "num_attention_heads": 0}))
+    bad, good = predict_rows([{**ROW, "model": str(tmp_path / "config.json")}, ROW])
+    assert bad["note"]
+    assert not bad["weights_gib"]
+    assert good["weights_gib"]
