@@ -1,5 +1,6 @@
 """Rows of a table in, rows with figures or a note out."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -86,3 +87,17 @@ def test_a_config_that_makes_no_sense_gets_a_note_and_the_rest_go_on(tmp_path):
     assert bad["note"]
     assert not bad["weights_gib"]
     assert good["weights_gib"]
+
+
+STARTS = Path(__file__).resolve().parents[3] / "benchmarks" / "data" / "h100_starts.csv"
+
+
+@pytest.mark.parametrize(
+    "start", list(csv.DictReader(STARTS.read_text().splitlines())), ids=lambda row: row["id"]
+)
+def test_ranks_and_stages_share_two_h100_as_the_engine_logged(start):
+    # starts that no figure was fitted to; without NVLink multicast NCCL holds less than is reserved
+    [row] = predict_rows([start])
+    weights = float(start["weights_gib_per_gpu"])
+    assert float(row["weights_gib"]) == pytest.approx(weights, rel=0.005)
+    assert int(row["kv_tokens"]) == pytest.approx(int(start["kv_tokens"]), rel=0.05)
