@@ -5,6 +5,7 @@ A row that cannot be predicted keeps its columns, gets empty figures and a note;
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
@@ -135,7 +136,7 @@ def _number(row: Mapping[str, str], column: str) -> float | None:
         value = float(text)
     except ValueError:
         value = -1.0
-    if not value > 0:
+    if not 0 < value < math.inf:
         raise usage_error("row-field", f"{column} is {text!r}, not a number above 0")
     return value
 
