@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from shardwright.deploy.outcome import Outcome
     from shardwright.deploy.slots import Slot
     from shardwright.deploy.strategy import Strategy, Way
+    from shardwright.launch.transport import PlannedLinks
     from shardwright.model.cluster import Cluster, Object
     from shardwright.model.finding import Finding
     from shardwright.model.launch import LaunchPlan
@@ -28,11 +29,11 @@ WAYS = ("auto", "beside", "stop")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """What is deployed: the launch plan, the plan it came from, and what the fabric must carry."""
+    """What is deployed: the launch plan, the plan it came from, and the links it counts on."""
 
     launch: LaunchPlan
     plan: Plan
-    wants_rdma: bool
+    links: PlannedLinks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,16 +123,17 @@ def deployment_of(spec: Path) -> Deployment:
     """Read a spec and plan what is deployed."""
     from shardwright.cli.resolve import resolve
     from shardwright.launch.build import build_launch_plan
+    from shardwright.launch.transport import planned_links
     from shardwright.planner.plan import make_plan
 
     resolved = resolve(spec)
     request = resolved.request
     plan = make_plan(request, resolved.shape)
-    fabric = request.cluster.fabric
+    launch = build_launch_plan(request, resolved.shape, plan)
     return Deployment(
-        launch=build_launch_plan(request, resolved.shape, plan),
+        launch=launch,
         plan=plan,
-        wants_rdma=fabric is not None and fabric.is_rdma,
+        links=planned_links(request, len(launch.group.members), launch.group.members[0].gpus),
     )
 
 
@@ -184,7 +186,7 @@ def roll_out(
     clock, teller = SystemClock(), Teller()
     verifier = Verifier(
         cluster, clock, deployment.launch, deployment.plan,
-        wants_rdma=deployment.wants_rdma, tell=teller.check,
+        links=deployment.links, tell=teller.check,
     )  # fmt: skip
     target = target_of(deployment.launch, schedule_s)
     return Rollout(cluster, clock, target, teller, verifier).deploy(

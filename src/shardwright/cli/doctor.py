@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from shardwright.cli.cluster import cluster_options, namespace_option
-from shardwright.cli.options import output_option, print_json
-from shardwright.model.errors import ExitCode, usage_error
+from shardwright.cli.options import output_option, print_json, read_text
+from shardwright.model.errors import ExitCode, ShardwrightError, usage_error
 
 if TYPE_CHECKING:
-    from shardwright.diagnose.evidence import Document
+    from shardwright.diagnose.evidence import Document, Hit
+    from shardwright.diagnose.planned import Planned
+    from shardwright.spec.load import Loaded
 
 
 @click.command(name="doctor")
@@ -25,12 +28,18 @@ if TYPE_CHECKING:
     metavar="DIR|FILE|-",
     help="Logs, kubectl output, manifests, nvidia-smi output; - is stdin.",
 )
+@click.option(
+    "--spec",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="SPEC.yaml",
+    help="What was planned: then NCCL's transport is held against its fabric and GPUs.",
+)
 @namespace_option
 @cluster_options
 @output_option
 def command(
-    name: str | None, paths: tuple[str, ...], namespace: str | None, kubeconfig: Path | None,
-    context: str | None, output: str,
+    name: str | None, paths: tuple[str, ...], spec: Path | None, namespace: str | None,
+    kubeconfig: Path | None, context: str | None, output: str,
 ) -> int:  # fmt: skip
     """Name the cause of a failure: of the endpoint NAME, or from files (--evidence).
 
@@ -38,6 +47,7 @@ def command(
     """
     from shardwright.diagnose.doctor import as_json, as_text, examine
 
+    planned = planned_by(spec) if spec else None
     evidence = [document for path in paths for document in documents(path)]
     if name is not None:
         evidence += deployed(name, namespace, kubeconfig, context)
@@ -46,7 +56,7 @@ def command(
             "no-evidence", "there is nothing to examine",
             remedy="name a deployed endpoint, or pass --evidence DIR|FILE|-",
         )  # fmt: skip
-    report = examine(evidence, num_threads=min(8, os.cpu_count() or 1))
+    report = examine(evidence, planned=planned, num_threads=min(8, os.cpu_count() or 1))
     if output == "json":
         print_json(as_json(report))
     else:
@@ -68,6 +78,49 @@ def deployed(
         owned_by(cluster, name, space)  # an endpoint that is not there is the user's error
         found = evidence_of(cluster, name, space)
     return [Document(name=file, chunks=[found[file].encode()]) for file in sorted(found)]
+
+
+def planned_by(spec: Path) -> Planned:
+    """Read what a spec counts on. Where its model cannot be looked up, the spec alone must do."""
+    from shardwright.cli.resolve import resolve
+    from shardwright.diagnose.planned import Planned
+    from shardwright.launch.build import build_launch_plan
+    from shardwright.launch.transport import planned_links
+    from shardwright.planner.plan import make_plan
+    from shardwright.spec.load import load
+
+    loaded = load(read_text(spec), str(spec))
+    request = loaded.request
+    try:
+        shape = resolve(spec).shape
+        group = build_launch_plan(request, shape, make_plan(request, shape)).group
+        num_members, per_member = len(group.members), group.members[0].gpus
+    except ShardwrightError as error:
+        click.echo(f"the plan cannot be made ({error.code}); the spec alone is used", err=True)
+        wanted = (request.parallelism.tensor or 1) * (request.parallelism.pipeline or 1)
+        per_member = request.cluster.gpus_per_node
+        num_members = request.cluster.nodes or -(-wanted // per_member)
+    links = planned_links(request, num_members, per_member)
+    return Planned(links=links, lines=_spec_lines(loaded, spec))
+
+
+def _spec_lines(loaded: Loaded, spec: Path) -> dict[str, Hit]:
+    """Find the lines of the cluster's fields in the spec, to be shown as evidence."""
+    from shardwright.diagnose.evidence import Hit, Source
+    from shardwright.diagnose.lines import printable
+
+    text = read_text(spec).splitlines()
+    found: dict[str, Hit] = {}
+    cluster = loaded.request.cluster
+    stated = {"gpu": cluster.gpu, "fabric": cluster.fabric, "rdmaResource": cluster.rdma_resource}
+    for field in (name for name, value in stated.items() if value is not None):
+        line = loaded.place("cluster", field).line
+        if line is not None:
+            found[f"cluster.{field}"] = Hit(
+                document=str(spec), block=sys.maxsize, source=Source.MANIFEST, line=line,
+                text=printable(text[line - 1].strip()),
+            )  # fmt: skip
+    return found
 
 
 def documents(path: str) -> list[Document]:

@@ -14,6 +14,12 @@ from shardwright.deploy.members import Seated, seated, seats_of
 from shardwright.deploy.usage import Shared, SharedPeaks
 from shardwright.engines import find_engine
 from shardwright.engines.rehearsal import Rehearsal
+from shardwright.launch.transport import (
+    PlannedLinks,
+    Transport,
+    transport_problems,
+    transports,
+)
 from shardwright.model.cluster import Cluster, Object, ObjectRef, reference
 from shardwright.model.errors import ShardwrightError
 from shardwright.model.launch import LaunchPlan
@@ -26,7 +32,6 @@ from shardwright.verify.identity import RankMatch, match_ranks, ranks_seen
 from shardwright.verify.proof import Check
 from shardwright.verify.quantities import Quantity, quantities
 from shardwright.verify.ranklog import RankLog
-from shardwright.verify.transport import Transport, transport_problems, transports
 
 LOG_LINES = 20_000
 """Last lines taken of each member's log. NCCL writes some hundreds a rank, an engine a start."""
@@ -76,18 +81,18 @@ class Verification:
 class Verifier:
     """Looks at one endpoint. layout: its plan, for memory; None where another model runs.
 
-    wants_rdma: members are planned to be connected by RDMA.
+    links: what is planned to connect its GPUs; None: NCCL's choice is not judged.
     """
 
     def __init__(
         self, cluster: Cluster, clock: Clock, plan: LaunchPlan, layout: Plan | None = None,
-        *, wants_rdma: bool = False, tell: Callable[[Check], None] = lambda _: None,
+        *, links: PlannedLinks | None = None, tell: Callable[[Check], None] = lambda _: None,
     ) -> None:  # fmt: skip
         self.cluster = cluster
         self.clock = clock
         self.plan = plan
         self.layout = layout
-        self.wants_rdma = wants_rdma
+        self.links = links
         self.tell = tell
         self.peaks = SharedPeaks(cluster, plan)
 
@@ -119,9 +124,7 @@ class Verifier:
         logs = {each.name: self._log(each.pod) for each in seated(pods)}
         ranks = self.identify(pods, logs)
         found = tuple(transports(line for log in logs.values() for line in log.splitlines()))
-        slow = transport_problems(
-            found, wants_rdma=self.wants_rdma, num_members=len(self.plan.group.members)
-        )
+        slow = transport_problems(found, self.links) if self.links else ()
         mismatches = [difference for match in ranks for difference in match.differences]
         failed = [f"{each.name}: {each.detail}" for each in checks if not each.passed]
         return Verification(

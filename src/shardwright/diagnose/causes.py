@@ -15,6 +15,8 @@ from typing import Any
 import yaml
 
 from shardwright.diagnose.evidence import Source
+from shardwright.launch.transport import PlannedLinks
+from shardwright.spec.load import parse_fabric
 
 # file name without suffix -> a cause; other files of the folder carry other knowledge
 NOT_CAUSES = frozenset({"benign"})
@@ -27,7 +29,8 @@ class Signal:
     weight: how likely the cause is when this alone is seen, 0..1. Exactly one of pattern (RE2, one
     line) and predicate (a name in `predicates`) is set. needs: other signals without which this
     one does not count. exception: a pattern whose lines do not count. light: lines count even where
-    the program says them in passing (INFO, "falling back").
+    the program says them in passing (INFO, "falling back"). when: a condition of `planned` that a
+    line must meet.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Signal:
     needs: tuple[str, ...]
     exception: str | None
     light: bool = False
+    when: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +52,8 @@ class Cause:
     happens whenever anything else goes wrong (a probe kill), so any surer cause explains it.
     requires: groups of signals of which each needs one. unless: signal name -> why its presence
     rules this cause out. cause and remedy may name values caught by signals, as `{name}`; text in
-    `[[..]]` is left out where its value was not caught.
+    `[[..]]` is left out where its value was not caught. example_links: what the examples are held
+    against, where the cause needs a plan.
     """
 
     code: str
@@ -64,11 +69,12 @@ class Cause:
     collect: str
     references: tuple[str, ...]
     examples: tuple[str, ...]
+    example_links: PlannedLinks | None = None
 
 
 def _cause(code: str, raw: Mapping[str, Any]) -> Cause:
     known = {"family", "title", "cause", "signals", "requires", "unless", "explains", "remedy"}
-    unknown = set(raw) - known - {"yields", "collect", "references", "examples"}
+    unknown = set(raw) - known - {"yields", "collect", "references", "examples", "plan"}
     if unknown:
         raise ValueError(f"{code}: unknown fields {sorted(unknown)}")
     return Cause(
@@ -85,11 +91,28 @@ def _cause(code: str, raw: Mapping[str, Any]) -> Cause:
         collect=raw.get("collect", "").strip(),
         references=tuple(raw.get("references", ())),
         examples=tuple(raw["examples"]),
+        example_links=_links(raw["plan"]) if "plan" in raw else None,
+    )
+
+
+def _links(raw: Mapping[str, Any]) -> PlannedLinks:
+    fabric = parse_fabric(raw["fabric"]) if "fabric" in raw else None
+    return PlannedLinks(
+        num_members=raw["members"], gpus_per_member=8, scaleup=raw.get("scaleup"), fabric=fabric
     )
 
 
 def _signal(code: str, name: str, raw: Mapping[str, Any]) -> Signal:
-    unknown = set(raw) - {"pattern", "predicate", "weight", "in", "needs", "except", "light"}
+    unknown = set(raw) - {
+        "pattern",
+        "predicate",
+        "weight",
+        "in",
+        "needs",
+        "except",
+        "light",
+        "when",
+    }
     if unknown or ("pattern" in raw) == ("predicate" in raw):
         raise ValueError(f"{code}.{name}: one of pattern and predicate, nothing else {unknown}")
     return Signal(
@@ -101,6 +124,7 @@ def _signal(code: str, name: str, raw: Mapping[str, Any]) -> Signal:
         needs=tuple(raw.get("needs", ())),
         exception=raw.get("except"),
         light=bool(raw.get("light", False)),
+        when=raw.get("when"),
     )
 
 

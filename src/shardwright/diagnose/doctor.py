@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
 
 from shardwright.diagnose.causes import load_benign, load_causes
 from shardwright.diagnose.evidence import Document, Evidence, Hit
+from shardwright.diagnose.planned import Planned
 from shardwright.diagnose.ranking import Diagnosis, diagnose
 from shardwright.diagnose.scanning import Patterns, scan
 
@@ -56,9 +57,15 @@ def _patterns() -> Patterns:
     return Patterns({**patterns, **benign, _TROUBLE: _TROUBLE_PATTERN})
 
 
-def examine(documents: Iterable[Document], *, num_threads: int = 2) -> Report:
-    """Read the evidence once and say what happened, first cause first."""
-    evidence = scan(documents, _patterns(), num_threads=num_threads)
+def examine(
+    documents: Iterable[Document], *, planned: Planned | None = None, num_threads: int = 2
+) -> Report:
+    """Read the evidence once and say what happened, first cause first.
+
+    planned: what was expected, where it is known; then what differs from it is a cause as well.
+    """
+    scanned = scan(documents, _patterns(), num_threads=num_threads)
+    evidence = replace(scanned, planned=planned)
     findings = diagnose(evidence, load_causes())
     return Report(
         findings=findings, unusual=() if findings else _unusual(evidence),

@@ -10,6 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shardwright.diagnose.planned import Planned
 
 MAX_KEPT_BYTES = 1 << 20
 """Bytes of one block kept as text for predicates. Manifests and `kubectl describe` are far
@@ -78,11 +82,14 @@ class Hit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """Everything noticed. hits: by signal name; counts: all matches, kept or not."""
+    """Everything noticed. hits: by signal name; counts: all matches, kept or not. planned: what the
+    evidence is held against, None where nobody said.
+    """
 
     blocks: tuple[Block, ...]
     hits: Mapping[str, tuple[Hit, ...]]
     counts: Mapping[str, int]
+    planned: Planned | None = None
 
     def texts(self, *sources: Source) -> tuple[Block, ...]:
         """Return the blocks of these sources, all blocks if none is named."""

@@ -7,6 +7,7 @@ knowledge files name them (`predicate:`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final
 
 import re2
@@ -159,11 +160,34 @@ def service_selector_mismatch(evidence: Evidence) -> Iterator[Hit]:
         yield next(iter(labels.values()))
 
 
+def planned_fabric(evidence: Evidence) -> Iterator[Hit]:
+    """Return the line of the spec that says what connects members, and what it asks for there."""
+    planned = evidence.planned
+    if planned is None:
+        return
+    wanted = {"fabric": str(planned.links.fabric)} if planned.links.fabric else {}
+    asked = planned.links.rdma_resource
+    wanted |= {"resource": asked} if asked else {"unasked": "cluster.rdmaResource"}
+    for field in ("cluster.fabric", "cluster.rdmaResource"):
+        if field in planned.lines:
+            yield replace(planned.lines[field], values=wanted)
+            return
+
+
+def planned_scaleup(evidence: Evidence) -> Iterator[Hit]:
+    """Return the line of the spec whose GPU promises NVLink or xGMI inside a member."""
+    planned = evidence.planned
+    if planned is not None and planned.links.scaleup and "cluster.gpu" in planned.lines:
+        yield replace(planned.lines["cluster.gpu"], values={"scaleup": planned.links.scaleup})
+
+
 PREDICATES: Final[dict[str, Callable[[Evidence], Iterator[Hit]]]] = {
     "heads-not-divisible": heads_not_divisible,
     "init-never-ended": init_never_ended,
     "low-memlock": low_memlock,
     "node-rank-twice": node_rank_twice,
+    "planned-fabric": planned_fabric,
+    "planned-scaleup": planned_scaleup,
     "probe-budget-short": probe_budget_short,
     "rendezvous-addresses-differ": rendezvous_addresses_differ,
     "service-port-mismatch": service_port_mismatch,

@@ -17,6 +17,7 @@ import re2
 
 from shardwright.diagnose.causes import Cause, Signal
 from shardwright.diagnose.evidence import Evidence, Hit
+from shardwright.diagnose.planned import CONDITIONS
 from shardwright.diagnose.predicates import PREDICATES
 
 CONFIDENT: Final = 0.7
@@ -124,6 +125,7 @@ def _present(signals: Iterable[Signal], evidence: Evidence) -> dict[str, tuple[H
                 and not _DUMP.search(h.text)
                 and (signal.weight < _TELLING or signal.light or not _IN_PASSING.search(h.text))
                 and not (signal.exception and re2.search(signal.exception, h.text))
+                and (signal.when is None or CONDITIONS[signal.when](h, evidence.planned))
             )
         if hits:
             found[signal.name] = hits

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from shardwright.launch.transport import Fault, PlannedLinks, fault_of
 from shardwright.model.finding import Finding, Severity
 from shardwright.planner.links import Link
 from shardwright.verify.hardware import MemberSeen, Verdict
@@ -77,8 +78,8 @@ def _transport(expected: Expected, members: Sequence[MemberSeen]) -> Iterator[Li
     used = sorted({t for m in members for t in m.transports() if t.startswith("NET/")})
     if not used:
         return
-    tcp = any(t.startswith("NET/Socket") for t in used)
-    wrong = expected.fabric.is_rdma and tcp
+    planned = PlannedLinks(num_members=2, gpus_per_member=1, fabric=expected.fabric)
+    wrong = any(fault_of(way, planned) is Fault.TCP for way in used)
     line = row("transport between nodes", "group", ", ".join(used), str(expected.fabric),
                Verdict.BAD if wrong else Verdict.OK)  # fmt: skip
     yield line, None if not wrong else Finding(

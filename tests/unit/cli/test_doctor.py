@@ -64,3 +64,43 @@ def test_explain_prints_the_page_and_refuses_unknown_codes():
     assert "## gpu-oom" in run(explain.command, "gpu-oom").stdout
     assert "shm-too-small" in run(explain.command).stdout
     assert run(explain.command, "no-such").exception.code == "unknown-cause"
+
+
+SPEC = """\
+apiVersion: shardwright.dev/v1alpha1
+kind: DistributedInference
+metadata: {name: llm}
+spec:
+  model: {id: nobody/never-published}
+  cluster:
+    gpu: H100-SXM
+    gpusPerNode: 8
+    nodes: 2
+    fabric: infiniband-400g
+  parallelism: {tensor: 8, pipeline: 2}
+  workload: {inputTokens: 2048, outputTokens: 256, concurrency: 32}
+"""
+SOCKET = "n0:8:9 [0] NCCL INFO Channel 00/0 : 8[0] -> 0[0] [receive] via NET/Socket/0\n"
+
+
+def test_a_spec_is_used_even_where_its_model_cannot_be_looked_up(tmp_path, monkeypatch):
+    def unreachable(*_, **__):
+        raise ShardwrightError(code="hub-unreachable", what="no network")
+
+    monkeypatch.setattr("shardwright.cli.resolve.resolve", unreachable)
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(SPEC)
+    arguments = ["--evidence", "-", "--spec", str(spec), "-o", "json"]
+    answer = run(doctor.command, *arguments, input=SOCKET)
+    first = json.loads(answer.stdout)["findings"][0]
+    assert (first["code"], first["confidence"] >= 0.7) == ("nccl-tcp-not-rdma", True)
+    assert (first["evidence"][-1]["file"], first["evidence"][-1]["line"]) == (str(spec), 10)
+    assert "hub-unreachable" in answer.stderr
+
+
+def test_a_broken_spec_is_the_users_error(tmp_path):
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("spec: {cluster: {fabric: token-ring}}\n")
+    answer = run(doctor.command, "--evidence", "-", "--spec", str(spec), input=SOCKET)
+    assert isinstance(answer.exception, ShardwrightError)
+    assert answer.exception.exit_code == 2

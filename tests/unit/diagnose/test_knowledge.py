@@ -8,8 +8,9 @@ import re2
 
 from shardwright.diagnose.causes import load_benign, load_causes
 from shardwright.diagnose.doctor import examine
-from shardwright.diagnose.evidence import Document
+from shardwright.diagnose.evidence import Document, Hit, Source
 from shardwright.diagnose.pages import all_pages
+from shardwright.diagnose.planned import CONDITIONS, Planned
 from shardwright.diagnose.predicates import PREDICATES
 from shardwright.diagnose.ranking import CONFIDENT
 
@@ -17,13 +18,16 @@ CAUSES = load_causes()
 EXAMPLES = [(c, n) for c in CAUSES for n in range(len(c.examples))]
 
 
-def diagnose_text(text):
-    return examine([Document(name="evidence.txt", chunks=[text.encode()])])
+def diagnose_text(text, links=None):
+    field = Hit(document="spec.yaml", block=0, source=Source.MANIFEST, line=7, text="cluster:")
+    lines = dict.fromkeys(("cluster.gpu", "cluster.fabric"), field)
+    planned = Planned(links=links, lines=lines) if links else None
+    return examine([Document(name="evidence.txt", chunks=[text.encode()])], planned=planned)
 
 
 @pytest.mark.parametrize(("cause", "number"), EXAMPLES, ids=lambda v: getattr(v, "code", str(v)))
 def test_example_leads_to_its_cause(cause, number):
-    first = diagnose_text(cause.examples[number]).findings[0]
+    first = diagnose_text(cause.examples[number], cause.example_links).findings[0]
     assert first.code == cause.code
     assert (first.confidence >= CONFIDENT) or cause.yields or first.confidence >= 0.5
 
@@ -37,9 +41,11 @@ def test_cause_is_well_formed(cause):
     assert {n for s in cause.signals for n in s.needs} <= set(names)
     assert {n for group in cause.requires for n in group} | set(cause.unless) <= set(names)
     assert all(s.predicate is None or s.predicate in PREDICATES for s in cause.signals)
+    assert all(s.when is None or s.when in CONDITIONS for s in cause.signals)
     assert cause.explains <= codes | {"engine-flags"}
     assert cause.family not in cause.explains
-    assert "?" not in diagnose_text(cause.examples[0]).findings[0].cause
+    found = diagnose_text(cause.examples[0], cause.example_links).findings
+    assert "?" not in found[0].cause
 
 
 @pytest.mark.parametrize(
@@ -58,6 +64,10 @@ def test_pattern_has_a_literal_word_to_prefilter_by(name, pattern):
 def test_every_predicate_is_used():
     used = {s.predicate for c in CAUSES for s in c.signals if s.predicate}
     assert used == set(PREDICATES)
+
+
+def test_every_condition_is_used():
+    assert {s.when for c in CAUSES for s in c.signals if s.when} == set(CONDITIONS)
 
 
 def test_docs_are_fresh():
