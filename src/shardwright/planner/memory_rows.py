@@ -5,7 +5,6 @@ A row that cannot be predicted keeps its columns, gets empty figures and a note;
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
@@ -29,6 +28,8 @@ COLUMNS = (
 """What a prediction adds. GiB are per GPU, of the first stage; tokens are the whole engine's."""
 
 _WIDTHS = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+_MOST = 1e8
+"""No field of a row is sensibly larger, be it tokens, ranks or GiB."""
 _NO_DTYPE = frozenset({"", "auto", "unstated", "none"})
 
 
@@ -136,8 +137,8 @@ def _number(row: Mapping[str, str], column: str) -> float | None:
         value = float(text)
     except ValueError:
         value = -1.0
-    if not 0 < value < math.inf:
-        raise usage_error("row-field", f"{column} is {text!r}, not a number above 0")
+    if not 0 < value <= _MOST:
+        raise usage_error("row-field", f"{column} is {text[:40]!r}, not a number above 0")
     return value
 
 

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shardwright.model.errors import usage_error
 from shardwright.planner.coefficients import Coefficients
 from shardwright.planner.deployment import Setup
 from shardwright.planner.load import OPEN_LOOP_REQUESTS, Load, load_of
-from shardwright.planner.point import STEADY, Point
+from shardwright.planner.point import MOST_CONCURRENCY, STEADY, Point
 from shardwright.planner.scheduling import Scheduling, scheduling_of, tuned
 from shardwright.planner.simulate import WHOLE_PROMPTS
 from shardwright.planner.steptime import architecture_of
@@ -17,6 +18,10 @@ from shardwright.planner.steptime import architecture_of
 OFFLINE_SEQUENCE_SHARE = 0.4
 """Share of a sequence's cost per step that is left at maximum load, where no client is streamed to.
 Read off throughput.csv."""
+
+MOST_PROMPT_PIECES = 500_000
+"""Prompt pieces one replay may schedule: some seconds of work. More come only of a token budget far
+below the prompt."""
 
 TURNAROUND_S = 0.003
 """Seconds between a client's last token and its next request. Assumed: one HTTP round trip."""
@@ -44,6 +49,7 @@ def replay_of(point: Point, setup: Setup, k: Coefficients) -> Replay:
     most = sched.max_num_seqs * (stages if sched.limits_each_stage else 1)
     slots = _slots(point, setup, sched, most)
     load = load_of(point, sched, slots)
+    _refuse_endless(load, sched)
     # nobody is streamed to in an offline run
     offline = OFFLINE_SEQUENCE_SHARE if point.concurrency is None and not point.request_rate else 1
     return Replay(
@@ -79,6 +85,17 @@ def mean_over_run(values: list[float], first: int, burst_share: float) -> float:
     return burst_share * mean(early) + (1 - burst_share) * mean(late)
 
 
+def _refuse_endless(load: Load, sched: Scheduling) -> None:
+    pieces = sum(load.prompts) / max(sched.token_budget, 1)
+    if pieces > MOST_PROMPT_PIECES:
+        raise usage_error(
+            "point-out-of-range",
+            f"{len(load.prompts):,} prompts of up to {max(load.prompts):,.0f} tokens in steps of "
+            f"{sched.token_budget:,}: {pieces:,.0f} pieces to replay",
+            remedy="give a larger max_num_batched_tokens, shorter prompts or fewer requests",
+        )
+
+
 def _slots(point: Point, setup: Setup, sched: Scheduling, most: int) -> int:
     """Requests in the system: the given concurrency, what fits at maximum load, or for an arrival
     rate as many as requests are simulated.
@@ -89,7 +106,7 @@ def _slots(point: Point, setup: Setup, sched: Scheduling, most: int) -> int:
         return point.concurrency
     share = 1.0 if sched.policy == WHOLE_PROMPTS else 0.5
     held = (point.isl_mean or point.isl) + share * (point.osl_mean or point.osl)
-    return max(1, min(most, int(setup.capacity / held) or 1))
+    return max(1, min(most, int(setup.capacity / held), MOST_CONCURRENCY))
 
 
 def fixed_ttft_s(point: Point, setup: Setup, k: Coefficients) -> float:
