@@ -47,7 +47,7 @@ def command(
     """
     import json
 
-    from shardwright.cli.doctor import deployed, documents
+    from shardwright.cli.doctor import as_documents, deployed, documents
     from shardwright.diagnose.doctor import as_json, examine
     from shardwright.diagnose.evidence import Document as Text
     from shardwright.diagnose.redaction import redact
@@ -55,7 +55,7 @@ def command(
 
     evidence = [document for path in paths for document in documents(path)]
     if name is not None:
-        evidence += deployed(name, namespace, kubeconfig, context)
+        evidence += as_documents(deployed(name, namespace, kubeconfig, context).as_files())
     if not evidence:
         raise usage_error(
             "no-evidence", "there is nothing to pack",

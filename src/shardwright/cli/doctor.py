@@ -14,6 +14,9 @@ from shardwright.cli.options import output_option, print_json, read_text
 from shardwright.model.errors import ExitCode, ShardwrightError, usage_error
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shardwright.deploy.evidence import Gathered
     from shardwright.diagnose.evidence import Document, Hit
     from shardwright.diagnose.planned import Planned
     from shardwright.spec.load import Loaded
@@ -48,15 +51,20 @@ def command(
     from shardwright.diagnose.doctor import as_json, as_text, examine
 
     planned = planned_by(spec) if spec else None
+    unread: tuple[str, ...] = ()
     evidence = [document for path in paths for document in documents(path)]
     if name is not None:
-        evidence += deployed(name, namespace, kubeconfig, context)
+        found = deployed(name, namespace, kubeconfig, context)
+        evidence += as_documents(found.files)
+        planned, unread = planned or found.planned, found.unread
     elif not paths:
         raise usage_error(
             "no-evidence", "there is nothing to examine",
             remedy="name a deployed endpoint, or pass --evidence DIR|FILE|-",
         )  # fmt: skip
-    report = examine(evidence, planned=planned, num_threads=min(8, os.cpu_count() or 1))
+    report = examine(
+        evidence, planned=planned, unread=unread, num_threads=min(8, os.cpu_count() or 1)
+    )
     if output == "json":
         print_json(as_json(report))
     else:
@@ -66,18 +74,21 @@ def command(
 
 def deployed(
     name: str, namespace: str | None, kubeconfig: Path | None, context: str | None
-) -> list[Document]:
+) -> Gathered:
     """Collect the evidence of a deployed endpoint."""
     from shardwright.cli.status import owned_by
     from shardwright.deploy.evidence import evidence_of
-    from shardwright.diagnose.evidence import Document
     from shardwright.drive.kube import connect
 
     with connect(kubeconfig, context) as cluster:
-        space = namespace or cluster.default_namespace
-        owned_by(cluster, name, space)  # an endpoint that is not there is the user's error
-        found = evidence_of(cluster, name, space)
-    return [Document(name=file, chunks=[found[file].encode()]) for file in sorted(found)]
+        return evidence_of(cluster, owned_by(cluster, name, namespace or cluster.default_namespace))
+
+
+def as_documents(files: Mapping[str, str]) -> list[Document]:
+    """Hand texts to the doctor, in the order of their names."""
+    from shardwright.diagnose.evidence import Document
+
+    return [Document(name=file, chunks=[files[file].encode()]) for file in sorted(files)]
 
 
 def planned_by(spec: Path) -> Planned:

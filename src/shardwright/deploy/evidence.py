@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
-from shardwright.deploy.inventory import INSTANCE
+from shardwright.deploy.inventory import INSTANCE, Inventory
+from shardwright.deploy.reading import Reading
+from shardwright.deploy.record import PLAN_FILE, recorded
+from shardwright.deploy.surroundings import metrics, nodes, services
 from shardwright.diagnose.doctor import Report, examine
 from shardwright.diagnose.evidence import Document
-from shardwright.model.cluster import Cluster, Object, reference
-from shardwright.model.errors import ShardwrightError
+from shardwright.diagnose.planned import Planned
+from shardwright.launch.transport import PlannedLinks
+from shardwright.model.cluster import Cluster, Object
 
-LOG_LINES = 5000
-"""Last lines taken of each container: a first cause stands well above the traceback it ends in."""
-
+UNREAD_FILE = "unread.txt"
 
 WORKLOADS = (
     ("apps/v1", "Deployment"),
@@ -30,14 +33,81 @@ WORKLOADS = (
 """What creates pods: where it cannot (quota, admission), the reason is an event on it alone."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """Evidence by file name. unread: what the cluster refused to show, and why."""
+
+    files: dict[str, str]
+    unread: tuple[str, ...] = ()
+    planned: Planned | None = None
+
+    def as_files(self) -> dict[str, str]:
+        """Return all of it as files, to be kept."""
+        return self.files | (
+            {UNREAD_FILE: "".join(f"{each}\n" for each in self.unread)} if self.unread else {}
+        )
+
+
 def collect(
-    cluster: Cluster, pods: Iterable[Object], namespace: str, about: Collection[str] = ()
-) -> dict[str, str]:
-    """Return file name to text: each pod, its containers' logs, and the events about the pods, the
-    claims they mount, what owns them, and the other objects named in `about`.
+    cluster: Cluster, pods: Iterable[Object], namespace: str, about: Collection[str] = (),
+    links: PlannedLinks | None = None,
+) -> Gathered:  # fmt: skip
+    """Collect each pod, its containers' logs, its node, and the events about the pods, the claims
+    they mount, what owns them, and the other objects named in `about`. links: what is
+    planned to connect GPUs.
     """
+    reading = Reading(cluster)
+    files = _of_pods(reading, tuple(pods), namespace, set(about))
+    planned = Planned(links=links, lines={}) if links else None
+    return Gathered(files=files, unread=reading.unread, planned=planned)
+
+
+def evidence_of(cluster: Cluster, inventory: Inventory) -> Gathered:
+    """Collect what there is of a deployed endpoint: its record, pods, logs, events, nodes, claims,
+    what its Services reach, and the engine's metrics.
+    """
+    reading, namespace = Reading(cluster), inventory.namespace
+    labels = [{INSTANCE: each} for each in inventory.instances]
+
+    def listed(version: str, kind: str) -> tuple[Object, ...]:
+        return tuple(
+            each
+            for label in labels
+            for each in reading.list(version, kind, namespace=namespace, labels=label)
+        )
+
+    names = {inventory.name, *(ref.name for ref in inventory.owned)}
+    for version, kind in WORKLOADS:
+        names |= {each["metadata"]["name"] for each in listed(version, kind)}
+    files: dict[str, str] = {}
+    for kind, file in (("PersistentVolumeClaim", "claims.json"), ("Service", "services.json")):
+        objects = listed("v1", kind)
+        names |= {each["metadata"]["name"] for each in objects}
+        if objects:
+            shown = [{**each, "metadata": _short(each["metadata"])} for each in objects]
+            files[file] = json.dumps(shown, indent=1, sort_keys=True) + "\n"
+        if objects and kind == "Service":
+            reached = services(reading, namespace, [each["metadata"]["name"] for each in objects])
+            files |= {"endpointslices.txt": reached} if reached else {}
+    pods = listed("v1", "Pod")
+    files |= {**_of_pods(reading, pods, namespace, names), **metrics(reading, pods)}
+    record = recorded(reading, inventory)
+    files[PLAN_FILE] = record.text
+    return Gathered(files=files, unread=reading.unread, planned=record.planned)
+
+
+def diagnose(evidence: Gathered) -> Report:
+    """Ask the doctor what happened."""
+    documents = [
+        Document(name=name, chunks=[text.encode()]) for name, text in sorted(evidence.files.items())
+    ]
+    return examine(documents, planned=evidence.planned, unread=evidence.unread)
+
+
+def _of_pods(
+    reading: Reading, pods: tuple[Object, ...], namespace: str, names: set[str]
+) -> dict[str, str]:
     found: dict[str, str] = {}
-    names = set(about)
     for pod in pods:
         name = pod["metadata"]["name"]
         names |= {name, *_claims(pod), *_owners(pod)}
@@ -46,46 +116,16 @@ def collect(
         found[f"{name}/pod.json"] = text + "\n"
         for container in _containers(pod):
             for previous in (True, False):
-                log = _log(cluster, pod, container, previous=previous)
+                log = reading.logs(pod, container, previous=previous)
                 if log:
                     suffix = ".previous" if previous else ""
                     found[f"{name}/{container}{suffix}.log"] = log
-    try:
-        events = cluster.list("v1", "Event", namespace=namespace)
-    except ShardwrightError as error:  # many roles may not read them
-        found["events.txt"] = f"(not readable: {error})\n"
-        return found
+    events = reading.list("v1", "Event", namespace=namespace)
     told = _last_words(e for e in events if e["involvedObject"].get("name") in names)
-    lines = [_event_line(each) for each in told]
-    if lines:
-        found["events.txt"] = "".join(lines)
-    return found
-
-
-def evidence_of(cluster: Cluster, name: str, namespace: str) -> dict[str, str]:
-    """Collect what there is of a deployed endpoint: its pods, logs, events, claims and Services."""
-    labels = {INSTANCE: name}
-    pods = cluster.list("v1", "Pod", namespace=namespace, labels=labels)
-    found: dict[str, str] = {}
-    names = {name}
-    for version, kind in WORKLOADS:
-        names |= {
-            each["metadata"]["name"] for each in _listed(cluster, version, kind, name, namespace)
-        }
-    for kind, file in (("PersistentVolumeClaim", "claims.json"), ("Service", "services.json")):
-        objects = _listed(cluster, "v1", kind, name, namespace)
-        names |= {each["metadata"]["name"] for each in objects}
-        if objects:
-            shown = [{**each, "metadata": _short(each["metadata"])} for each in objects]
-            found[file] = json.dumps(shown, indent=1, sort_keys=True) + "\n"
-    return {**collect(cluster, pods, namespace, names), **found}
-
-
-def diagnose(evidence: dict[str, str]) -> Report:
-    """Ask the doctor what happened."""
-    return examine(
-        Document(name=name, chunks=[text.encode()]) for name, text in sorted(evidence.items())
-    )
+    if told:
+        found["events.txt"] = "".join(_event_line(each) for each in told)
+    described = nodes(reading, pods)
+    return found | ({"nodes.txt": described} if described else {})
 
 
 def _short(metadata: Object) -> Object:
@@ -95,13 +135,6 @@ def _short(metadata: Object) -> Object:
 def _containers(pod: Object) -> list[str]:
     spec = pod.get("spec", {})
     return [c["name"] for c in (*spec.get("initContainers", []), *spec.get("containers", []))]
-
-
-def _log(cluster: Cluster, pod: Object, container: str, *, previous: bool) -> str:
-    try:
-        return cluster.logs(reference(pod), container, previous=previous, tail_lines=LOG_LINES)
-    except ShardwrightError as error:
-        return f"(not readable: {error})\n"
 
 
 def _last_words(events: Iterable[Object]) -> list[Object]:
@@ -143,16 +176,6 @@ def _claims(pod: Object) -> set[str]:
 
 def _owners(pod: Object) -> set[str]:
     return {owner["name"] for owner in pod["metadata"].get("ownerReferences", [])}
-
-
-def _listed(
-    cluster: Cluster, version: str, kind: str, name: str, namespace: str
-) -> tuple[Object, ...]:
-    """List an endpoint's objects of a kind; none where the cluster lacks the kind or the right."""
-    try:
-        return cluster.list(version, kind, namespace=namespace, labels={INSTANCE: name})
-    except ShardwrightError:
-        return ()
 
 
 def _event_line(event: Object) -> str:

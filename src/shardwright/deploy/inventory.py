@@ -10,10 +10,13 @@ import base64
 import gzip
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from shardwright.deploy.slots import Slot, instance
+from shardwright.launch.transport import PlannedLinks
 from shardwright.model.cluster import Object, ObjectRef, reference
+from shardwright.spec.load import parse_fabric
 
 MANAGED = {"app.kubernetes.io/managed-by": "shardwright"}
 INSTANCE = "app.kubernetes.io/instance"
@@ -61,7 +64,8 @@ class Inventory:
     revision, in the order to apply them. pending: a deployment began and did not end. slot: which
     set of names serves; next_slot: which one a pending deployment fills. outdated: uids of pods
     that a pending deployment replaces. engine, ranks: which rank is in which member; verified:
-    what was found out after the last start, as JSON for people and scripts.
+    what was found out after the last start, as JSON for people and scripts. links: what connects
+    its GPUs by plan, for the doctor.
     """
 
     name: str
@@ -76,6 +80,7 @@ class Inventory:
     engine: str = ""
     ranks: tuple[RankPlace, ...] = ()
     verified: str = ""
+    links: PlannedLinks | None = None
 
     @property
     def instances(self) -> tuple[str, ...]:
@@ -119,6 +124,7 @@ def to_object(inventory: Inventory) -> Object:
                 [[r.rank, r.member, r.pipeline, r.tensor] for r in inventory.ranks]
             ),
             "verified": inventory.verified,
+            "links": json.dumps(_links_json(inventory.links), sort_keys=True),
             "good.json.gz": base64.b64encode(packed).decode(),
         },
     }
@@ -155,8 +161,22 @@ def from_object(obj: Object) -> Inventory:
             for rank, member, pipeline, tensor in json.loads(data.get("ranks", "[]"))
         ),
         verified=data.get("verified", ""),
+        links=_links(json.loads(data.get("links", "null"))),
         good=tuple(json.loads(gzip.decompress(base64.b64decode(data["good.json.gz"])))),
     )
+
+
+def _links_json(links: PlannedLinks | None) -> dict[str, object] | None:
+    if links is None:
+        return None
+    return {**asdict(links), "fabric": None if links.fabric is None else str(links.fabric)}
+
+
+def _links(raw: dict[str, Any] | None) -> PlannedLinks | None:
+    if raw is None:
+        return None
+    fabric = raw.pop("fabric")
+    return PlannedLinks(**raw, fabric=parse_fabric(fabric) if fabric else None)
 
 
 def references(objects: Iterable[Object]) -> tuple[ObjectRef, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shardwright.deploy.changes import ObjectChange, Verb, compare
-from shardwright.deploy.evidence import collect, diagnose
+from shardwright.deploy.evidence import Gathered, collect, diagnose
 from shardwright.deploy.inventory import (
     INSTANCE,
     Inventory,
@@ -128,6 +128,7 @@ class Rollout:
             outdated=outdated,
             engine=self.target.container,
             ranks=self._ranks(),
+            links=self.verifier.links if self.verifier else None,
         )
         self._record(begun)
         return begun
@@ -164,6 +165,7 @@ class Rollout:
                 engine=self.target.container,
                 ranks=self._ranks(),
                 verified=verification.as_text() if verification else "",
+                links=self.verifier.links if self.verifier else None,
             )
         )
         return Outcome(
@@ -246,7 +248,7 @@ class Rollout:
             revision=record.revision,
             seconds=self.clock.now() - self.start,
             problems=problems,
-            evidence=evidence,
+            evidence=evidence.as_files(),
             report=diagnose(evidence),
             verification=found,
         )
@@ -262,7 +264,7 @@ class Rollout:
         self._go_back(record, objects)
         return replace(outcome, rolled_back_to=record.revision)
 
-    def _evidence(self, record: Inventory) -> dict[str, str]:
+    def _evidence(self, record: Inventory) -> Gathered:
         slots = {record.slot, *(each.value for each in Slot)}
         pods = [
             pod
@@ -275,7 +277,8 @@ class Rollout:
             )
         ]
         owned = {each.name for each in record.owned}
-        return collect(self.cluster, pods, self.target.namespace, owned)
+        links = self.verifier.links if self.verifier else None
+        return collect(self.cluster, pods, self.target.namespace, owned, links)
 
     def _go_back(self, record: Inventory, objects: tuple[Object, ...]) -> None:
         """Apply the last good manifests and wait until they serve again."""

@@ -24,11 +24,12 @@ _BY_LABEL: Final[tuple[tuple[str, Source], ...]] = (
     (r"describe|event|kubectl|\bget\b", Source.CLUSTER),
 )  # fmt: skip
 _BY_CONTENT: Final[tuple[tuple[str, Source], ...]] = (
-    (r'"containerStatuses":|"podIP":|"involvedObject":', Source.CLUSTER),
+    (r'"containerStatuses":|"podIP":|"involvedObject":|"phase": "', Source.CLUSTER),
     ((r"(?m)^ *Type +Reason +Age|^(NAME|NAMESPACE|LAST SEEN) .*(STATUS|READY|REASON|TYPE)"
-     r"|^Name: +\S+\nNamespace: "), Source.CLUSTER),
+     r"|^Name: +\S+\n(?:Namespace|Roles|Labels): "), Source.CLUSTER),
+    (r"^endpoint \S+: revision \d", Source.MANIFEST),
     (r"(?m)^apiVersion: \S+|^ *kind: [A-Z]", Source.MANIFEST),
-    (r"NVIDIA-SMI \d|^\tGPU0\t", Source.PROBE),
+    (r"NVIDIA-SMI \d|^\tGPU0\t|(?m)^# (?:HELP|TYPE) \w+[: _]", Source.PROBE),
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from shardwright.diagnose.causes import load_benign, load_causes
 from shardwright.diagnose.evidence import Document, Evidence, Hit
+from shardwright.diagnose.lines import printable
 from shardwright.diagnose.planned import Planned
 from shardwright.diagnose.ranking import Diagnosis, diagnose
 from shardwright.diagnose.scanning import Patterns, scan
@@ -33,11 +34,15 @@ COLLECT_NEXT: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The doctor's answer. unknown: no known cause was found; unusual lines then help a person."""
+    """The doctor's answer. unknown: no known cause was found; unusual lines then help a person.
+
+    unread: evidence that could not be had, and why, such as objects a role may not read.
+    """
 
     findings: tuple[Diagnosis, ...]
     unusual: tuple[Hit, ...]
     num_lines_matched: int
+    unread: tuple[str, ...] = ()
 
     @property
     def unknown(self) -> bool:
@@ -58,8 +63,9 @@ def _patterns() -> Patterns:
 
 
 def examine(
-    documents: Iterable[Document], *, planned: Planned | None = None, num_threads: int = 2
-) -> Report:
+    documents: Iterable[Document], *, planned: Planned | None = None,
+    unread: tuple[str, ...] = (), num_threads: int = 2,
+) -> Report:  # fmt: skip
     """Read the evidence once and say what happened, first cause first.
 
     planned: what was expected, where it is known; then what differs from it is a cause as well.
@@ -69,7 +75,7 @@ def examine(
     findings = diagnose(evidence, load_causes())
     return Report(
         findings=findings, unusual=() if findings else _unusual(evidence),
-        num_lines_matched=sum(evidence.counts.values()),
+        num_lines_matched=sum(evidence.counts.values()), unread=unread,
     )  # fmt: skip
 
 
@@ -105,6 +111,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "unknown": report.unknown,
         "unusual": [_line_json(hit) for hit in report.unusual],
         "collect_next": list(COLLECT_NEXT) if report.unknown else [],
+        "unread": list(report.unread),
     }
 
 
@@ -121,11 +128,18 @@ def _line_json(hit: Hit) -> dict[str, Any]:
 
 def as_text(report: Report) -> str:
     """Shape the report for a person: the first cause in full, the others in short."""
+    lines = _found_lines(report)
+    if report.unread:
+        lines.append("Not read, so what it would have shown is missing above:")
+        lines += [f"  - {printable(each)}" for each in report.unread]
+    return "\n".join(lines)
+
+
+def _found_lines(report: Report) -> list[str]:
     if report.unknown:
         lines = ["No known cause found. The most unusual lines:"]
         lines += [f"  {h.document}:{h.line}: {h.text}" for h in report.unusual] or ["  (none)"]
-        lines += ["Collect next:", *(f"  - {item}" for item in COLLECT_NEXT)]
-        return "\n".join(lines)
+        return [*lines, "Collect next:", *(f"  - {item}" for item in COLLECT_NEXT)]
     lines = []
     for position, each in enumerate(report.findings[:5], 1):
         role = f"; a consequence of {each.consequence_of}" if each.consequence_of else ""
@@ -142,4 +156,4 @@ def as_text(report: Report) -> str:
         lines += [f"           {more}" for more in remedy[1:]]
         if position == 1 and each.ruled_out:
             lines += [f"   ruled out: {r.code}: {r.why}" for r in each.ruled_out[:4]]
-    return "\n".join(lines)
+    return lines

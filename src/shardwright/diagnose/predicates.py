@@ -12,8 +12,8 @@ from typing import Final
 
 import re2
 
+from shardwright.diagnose.cluster_facts import gpus_gone, hit_at, no_ready_endpoint
 from shardwright.diagnose.evidence import Block, Evidence, Hit, Source
-from shardwright.diagnose.lines import printable
 
 _TENSOR_PARALLEL: Final = (
     r"(?:--tensor-parallel-size|--tp-size|--tp|-tp|--tp_size|tensor_parallel_size)"
@@ -23,22 +23,11 @@ _SMALL_MEMLOCK_KIB: Final = 1 << 20
 _SHORT_START_S: Final = 600
 
 
-def _hit(block: Block, position: int, **values: str) -> Hit:
-    """Make a hit of the line at a character position of a block."""
-    start = block.text.rfind("\n", 0, position) + 1
-    end = block.text.find("\n", position)
-    line = block.first_line + block.text.count("\n", 0, start)
-    return Hit(
-        document=block.document, block=block.index, source=block.source, line=line,
-        text=printable(block.text[start : end if end >= 0 else None]), values=values,
-    )  # fmt: skip
-
-
 def _find(blocks: tuple[Block, ...], pattern: str) -> Iterator[tuple[Hit, str]]:
     """Yield (line, first group) of every match."""
     for block in blocks:
         for match in re2.finditer(pattern, block.text):
-            yield _hit(block, match.start(1), value=match.group(1)), match.group(1)
+            yield hit_at(block, match.start(1), value=match.group(1)), match.group(1)
 
 
 def shm_mount_missing(evidence: Evidence) -> Iterator[Hit]:
@@ -87,7 +76,7 @@ def init_never_ended(evidence: Evidence) -> Iterator[Hit]:
             r"Init torch distributed ends|using nccl==|assigned as DP rank|Starting to load model"
         )
         if begun and not re2.search(over, block.text):
-            yield _hit(block, begun.start())
+            yield hit_at(block, begun.start())
 
 
 def heads_not_divisible(evidence: Evidence) -> Iterator[Hit]:
@@ -123,7 +112,7 @@ def probe_budget_short(evidence: Evidence) -> Iterator[Hit]:
         for match in startups or probes:
             delay_s, period_s, failures = (int(match.group(n)) for n in (2, 3, 4))
             if delay_s + period_s * failures < _SHORT_START_S:
-                yield _hit(block, match.start())
+                yield hit_at(block, match.start())
 
 
 def _service_fields(evidence: Evidence, kind: str, pattern: str) -> dict[str, Hit]:
@@ -135,7 +124,7 @@ def _service_fields(evidence: Evidence, kind: str, pattern: str) -> dict[str, Hi
             is_service = bool(re2.search(r"(?m)^ *\"?kind\"?: *\"?Service\b", document))
             if is_service == (kind == "Service"):
                 for match in re2.finditer(pattern, document):
-                    found.setdefault(match.group(1), _hit(block, start + match.start(1)))
+                    found.setdefault(match.group(1), hit_at(block, start + match.start(1)))
             start += len(document) + len("\n---")
     return found
 
@@ -182,9 +171,11 @@ def planned_scaleup(evidence: Evidence) -> Iterator[Hit]:
 
 
 PREDICATES: Final[dict[str, Callable[[Evidence], Iterator[Hit]]]] = {
+    "gpus-gone": gpus_gone,
     "heads-not-divisible": heads_not_divisible,
     "init-never-ended": init_never_ended,
     "low-memlock": low_memlock,
+    "no-ready-endpoint": no_ready_endpoint,
     "node-rank-twice": node_rank_twice,
     "planned-fabric": planned_fabric,
     "planned-scaleup": planned_scaleup,

@@ -1,9 +1,20 @@
 """The evidence of a deployed endpoint, and what the doctor says of it."""
 
-from shardwright.deploy.evidence import diagnose, evidence_of
-from shardwright.drive.kube_memory import MemoryCluster
-from shardwright.model.errors import ShardwrightError
+from dataclasses import replace
 
+import pytest
+
+from shardwright.deploy.evidence import diagnose, evidence_of
+from shardwright.deploy.inventory import Inventory, RankPlace, from_object, to_object
+from shardwright.diagnose.doctor import as_json, as_text
+from shardwright.drive.kube_memory import MemoryCluster
+from shardwright.launch.transport import PlannedLinks
+from shardwright.model.cluster import ObjectRef
+from shardwright.model.errors import ShardwrightError
+from shardwright.model.running import Reply
+from shardwright.spec.load import parse_fabric
+
+RECORD = Inventory(name="llama", namespace="ml", revision=1)
 LABELS = {"app.kubernetes.io/instance": "llama"}
 
 
@@ -34,9 +45,9 @@ def claim(phase):
 def test_oom_killed_pod_is_named():
     state = {"terminated": {"reason": "OOMKilled", "exitCode": 137}}
     killed = pod("llama-0", containerStatuses=[{"name": "engine", "lastState": state}])
-    found = evidence_of(MemoryCluster(killed, claim("Bound")), "llama", "ml")
-    assert {"llama-0/pod.json", "claims.json"} <= set(found)
-    assert "managedFields" not in found["llama-0/pod.json"]
+    found = evidence_of(MemoryCluster(killed, claim("Bound")), RECORD)
+    assert {"llama-0/pod.json", "claims.json"} <= set(found.files)
+    assert "managedFields" not in found.files["llama-0/pod.json"]
     assert diagnose(found).findings[0].code == "host-oom-killed"
 
 
@@ -44,14 +55,14 @@ def test_unschedulable_pod_is_named():
     message = "0/2 nodes are available: 2 Insufficient nvidia.com/gpu."
     condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
     pending = pod("llama-0", phase="Pending", conditions=[{**condition, "message": message}])
-    first = diagnose(evidence_of(MemoryCluster(pending), "llama", "ml")).findings[0]
+    first = diagnose(evidence_of(MemoryCluster(pending), RECORD)).findings[0]
     assert (first.code, first.confidence >= 0.7) == ("unschedulable", True)
 
 
 def test_other_endpoints_are_left_out():
     other = pod("other-0", phase="Pending")
     other["metadata"]["labels"] = {"app.kubernetes.io/instance": "other"}
-    assert evidence_of(MemoryCluster(other), "llama", "ml") == {}
+    assert set(evidence_of(MemoryCluster(other), RECORD).files) == {"plan.txt"}
 
 
 def event(kind, name, reason, message, when="2026-11-26T10:00:00Z"):
@@ -70,9 +81,9 @@ def event(kind, name, reason, message, when="2026-11-26T10:00:00Z"):
 def test_an_unbound_claim_without_any_pod_says_why():
     said = event("PersistentVolumeClaim", "cache", "ProvisioningFailed", "storageclass not found")
     other = event("PersistentVolumeClaim", "elsewhere", "ProvisioningFailed", "no matter")
-    found = evidence_of(MemoryCluster(claim("Pending"), said, other), "llama", "ml")
-    assert "storageclass not found" in found["events.txt"]
-    assert "no matter" not in found["events.txt"]
+    found = evidence_of(MemoryCluster(claim("Pending"), said, other), RECORD)
+    assert "storageclass not found" in found.files["events.txt"]
+    assert "no matter" not in found.files["events.txt"]
 
 
 def test_a_workload_that_may_not_create_pods_says_why():
@@ -86,20 +97,229 @@ def test_a_workload_that_may_not_create_pods_says_why():
         "metadata": {"name": "llama", "namespace": "ml", "labels": LABELS},
     }
     refused = event("StatefulSet", "llama", "FailedCreate", message)
-    found = evidence_of(MemoryCluster(workload, refused), "llama", "ml")
-    assert "exceeded quota" in found["events.txt"]
+    found = evidence_of(MemoryCluster(workload, refused), RECORD)
+    assert "exceeded quota" in found.files["events.txt"]
     assert diagnose(found).findings[0].confidence >= 0.7
 
 
-def test_events_that_may_not_be_read_are_said_to_be_missing():
-    class Guarded(MemoryCluster):
-        def list(self, api_version, kind, **asked):
-            if kind == "Event":
-                raise ShardwrightError(code="forbidden", what="may not list events")
-            return super().list(api_version, kind, **asked)
+class Guarded(MemoryCluster):
+    """A cluster whose role may not list or get some kinds, nor read logs."""
 
-    found = evidence_of(Guarded(pod("llama-0", phase="Pending")), "llama", "ml")
-    assert "may not list events" in found["events.txt"]
+    hidden = frozenset({"Event", "Node", "EndpointSlice"})
+
+    def list(self, api_version, kind, **asked):
+        self._check(kind)
+        return super().list(api_version, kind, **asked)
+
+    def get(self, ref):
+        self._check(ref.kind)
+        return super().get(ref)
+
+    def logs(self, pod, container, **asked):
+        raise ShardwrightError(code="cluster-forbidden", what="pods/log is forbidden")
+
+    def _check(self, kind):
+        if kind in self.hidden:
+            raise ShardwrightError(code="cluster-forbidden", what=f"{kind} is forbidden")
+
+
+def test_what_may_not_be_read_is_said():
+    pending = pod("llama-0", phase="Pending")
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "llama", "namespace": "ml", "labels": LABELS},
+    }
+    found = evidence_of(Guarded(pending, service), RECORD)
+    assert found.unread == (
+        "EndpointSlice: EndpointSlice is forbidden",
+        "Event: Event is forbidden",
+        "Node: Node is forbidden",
+        "log of llama-0/engine: pods/log is forbidden",
+    )
+    assert "Event is forbidden" in found.as_files()["unread.txt"]
+    assert diagnose(found).unread == found.unread
+    assert "Node: Node is forbidden" in as_text(diagnose(found))
+    assert as_json(diagnose(found))["unread"] == list(found.unread)
+
+
+def test_a_kind_that_the_cluster_lacks_is_no_refusal():
+    lacking = MemoryCluster(unserved=frozenset({"LeaderWorkerSet", "RayCluster"}))
+    assert evidence_of(lacking, RECORD).unread == ()
+
+
+def node(name, ready="True", reason="KubeletReady", gpus="8", left="8", **labels):
+    message = "kubelet is posting ready status"
+    if ready != "True":
+        message = "Kubelet stopped posting node status."
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"taints": [{"key": "nvidia.com/gpu", "effect": "NoSchedule"}]},
+        "status": {
+            "conditions": [
+                {"type": "MemoryPressure", "status": "False", "reason": "Enough"},
+                {"type": "Ready", "status": ready, "reason": reason, "message": message},
+            ],
+            "capacity": {"cpu": "64", "nvidia.com/gpu": gpus},
+            "allocatable": {"cpu": "63", "nvidia.com/gpu": left},
+        },
+    }
+
+
+def on_node(name, phase="Running", **more):
+    running = pod("llama-0", phase=phase, **more)
+    running["spec"]["nodeName"] = name
+    return running
+
+
+def test_a_node_that_fell_silent_is_named():
+    lost = node("gpu-1", ready="Unknown", reason="NodeStatusUnknown")
+    first = diagnose(evidence_of(MemoryCluster(on_node("gpu-1"), lost), RECORD)).findings[0]
+    assert (first.code, first.confidence >= 0.7) == ("node-not-ready", True)
+    assert first.evidence[0].document == "nodes.txt"
+    assert "NodeStatusUnknown" in first.cause
+
+
+def test_healthy_surroundings_are_quiet():
+    found = evidence_of(MemoryCluster(on_node("gpu-1"), node("gpu-1")), RECORD)
+    assert "nvidia.com/gpu:NoSchedule" in found.files["nodes.txt"]
+    assert diagnose(found).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("capacity", "left", "labels", "said"),
+    [
+        ("8", "6", {}, "6 of its 8"),
+        ("0", "0", {"nvidia.com/gpu.count": "8"}, "0 of its 8"),
+    ],
+)
+def test_a_node_that_offers_fewer_gpus_than_it_has_explains_a_pending_pod(
+    capacity, left, labels, said
+):
+    message = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
+    waiting = pod("llama-0", phase="Pending", conditions=[
+        {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+    ])  # fmt: skip
+    waiting["spec"]["nodeSelector"] = {"pool": "gpu"}
+    short = node("gpu-1", gpus=capacity, left=left, pool="gpu", **labels)
+    other = node("cpu-1", gpus="0", left="0")
+    found = evidence_of(MemoryCluster(waiting, short, other), RECORD)
+    assert "cpu-1" not in found.files["nodes.txt"]
+    first, second = diagnose(found).findings[:2]
+    assert (first.code, second.code) == ("gpus-not-offered", "unschedulable")
+    assert second.consequence_of == first.code
+    assert said in first.cause
+
+
+def slice_of(service, *, ready):
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": f"{service}-x",
+            "namespace": "ml",
+            "labels": {"kubernetes.io/service-name": service},
+        },
+        "ports": [{"name": "http", "port": 8000}],
+        "endpoints": [{"addresses": ["10.0.0.1"], "conditions": {"ready": ready}}]
+        if ready is not None
+        else None,
+    }
+
+
+def serving(*, ready, reached):
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "llama", "namespace": "ml", "labels": LABELS},
+    }
+    condition = {"type": "Ready", "status": str(ready)}
+    running = pod("llama-0", phase="Running", conditions=[condition])
+    return MemoryCluster(running, service, slice_of("llama", ready=reached))
+
+
+@pytest.mark.parametrize("reached", [None, False])
+def test_a_service_that_reaches_nobody_while_a_pod_is_ready_is_named(reached):
+    first = diagnose(evidence_of(serving(ready=True, reached=reached), RECORD)).findings[0]
+    assert (first.code, first.confidence >= 0.7) == ("service-without-endpoints", True)
+
+
+def test_a_service_is_not_blamed_for_pods_that_are_not_ready():
+    assert diagnose(evidence_of(serving(ready=False, reached=False), RECORD)).findings == ()
+    assert diagnose(evidence_of(serving(ready=True, reached=True), RECORD)).findings == ()
+
+
+class Page:
+    """Answers every request with one page of metrics."""
+
+    def __init__(self, status=200):
+        self.status = status
+        self.urls = []
+
+    def send(self, url, **_):
+        self.urls.append(url)
+        body = (
+            b"# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running 3.0\npython_gc 1\n"
+        )
+        return Reply(status=self.status, body=body)
+
+
+def test_the_engines_metrics_are_read_through_the_api_server():
+    running = on_node("gpu-1")
+    running["spec"]["containers"][0]["ports"] = [{"name": "http", "containerPort": 8000}]
+    cluster = MemoryCluster(running, node("gpu-1"))
+    cluster.client = Page()
+    found = evidence_of(cluster, RECORD)
+    assert cluster.client.urls == ["Pod/ml/llama-0:8000/metrics"]
+    assert "num_requests_running 3.0" in found.files["llama-0/metrics.txt"]
+    assert "python_gc" not in found.files["llama-0/metrics.txt"]
+    cluster.client = Page(status=403)
+    assert "pods/proxy" in evidence_of(cluster, RECORD).unread[0]
+
+
+LINKS = PlannedLinks(
+    num_members=2, gpus_per_member=8, scaleup="NVLink 4", fabric=parse_fabric("infiniband-400g"),
+    rdma_resource="rdma/ib",
+)  # fmt: skip
+
+
+def test_the_record_keeps_what_was_planned_between_gpus():
+    record = replace(RECORD, links=LINKS)
+    assert from_object(to_object(record)) == record
+
+
+def test_the_transport_of_a_deployed_endpoint_is_held_against_its_record():
+    cluster = MemoryCluster(pod("llama-0", phase="Running"))
+    line = "n0:8:9 [0] NCCL INFO Channel 00/0 : 8[0] -> 0[0] [receive] via NET/Socket/0\n"
+    cluster.container_logs["llama-0", "engine"] = line
+    ranks = tuple(
+        RankPlace(rank=n, member=n // 8, pipeline=n // 8, tensor=n % 8) for n in range(16)
+    )
+    found = evidence_of(cluster, replace(RECORD, links=LINKS, ranks=ranks, engine="vllm"))
+    assert "tensor_parallel=8, pipeline_parallel=2" in found.files["plan.txt"]
+    first = diagnose(found).findings[0]
+    assert (first.code, first.confidence >= 0.7) == ("nccl-tcp-not-rdma", True)
+    shown = [(each.document, each.text) for each in first.evidence]
+    assert ("plan.txt", "planned fabric: infiniband-400g") in shown
+    assert all(f.confidence < 0.7 for f in diagnose(evidence_of(cluster, RECORD)).findings)
+
+
+def test_an_object_of_the_record_that_is_gone_is_named():
+    ref = ObjectRef(api_version="v1", kind="Service", name="llama", namespace="ml")
+    job = ObjectRef(api_version="batch/v1", kind="Job", name="download", namespace="ml")
+    found = evidence_of(MemoryCluster(), replace(RECORD, owned=(ref, job)))
+    assert "Job/download" not in found.files["plan.txt"]
+    first = diagnose(found).findings[0]
+    assert (first.code, "Service/llama" in first.cause) == ("owned-object-missing", True)
+
+
+def test_an_endpoint_in_its_second_slot_is_read_there():
+    green = pod("llama-green-0", phase="Running")
+    green["metadata"]["labels"] = {"app.kubernetes.io/instance": "llama-green"}
+    found = evidence_of(MemoryCluster(green), replace(RECORD, slot="green"))
+    assert "llama-green-0/pod.json" in found.files
 
 
 def test_the_schedulers_last_word_goes_before_what_kept_a_pod_earlier():
@@ -110,6 +330,6 @@ def test_the_schedulers_last_word_goes_before_what_kept_a_pod_earlier():
         event("Pod", "llama-0", "FailedScheduling", late, "2026-11-26T11:00:00Z"),
         event("Pod", "llama-0", "FailedScheduling", early, "2026-11-26T10:00:00Z"),
     )
-    found = evidence_of(cluster, "llama", "ml")
-    assert "unbound" not in found["events.txt"]
+    found = evidence_of(cluster, RECORD)
+    assert "unbound" not in found.files["events.txt"]
     assert diagnose(found).findings[0].code == "unschedulable"

@@ -153,7 +153,7 @@ def test_broken_bytes_are_read():
 
 def test_json_has_the_agreed_shape():
     found = as_json(report_of(OOM))
-    assert set(found) == {"findings", "unknown", "unusual", "collect_next"}
+    assert set(found) == {"findings", "unknown", "unusual", "collect_next", "unread"}
     first = found["findings"][0]
     assert {
         "rank",
