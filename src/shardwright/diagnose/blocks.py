@@ -19,7 +19,8 @@ _MARKER: Final = re2.compile(rb"(?m)^--- source: *([^\n]*)\n?")
 _BY_LABEL: Final[tuple[tuple[str, Source], ...]] = (
     ((r"manifest|command|\bargs\b|values|-o (yaml|json)|compose|dockerfile|config\.json|spec"
      r"|\.ya?ml$|pbtxt|script"), Source.MANIFEST),
-    (r"nvidia-smi|\bexec\b|\bprobe|\bdf\b|topo|ibstat|ulimit|\bip\b|rocm-smi", Source.PROBE),
+    ((r"nvidia-smi|\bexec\b|\bprobe|\bdf\b|topo|ibstat|ulimit|\bmetrics\b|\bip\b|rocm-smi"),
+     Source.PROBE),
     (r"\blogs?\b|log$", Source.LOG),
     (r"describe|event|kubectl|\bget\b", Source.CLUSTER),
 )  # fmt: skip

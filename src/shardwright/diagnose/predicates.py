@@ -14,6 +14,14 @@ import re2
 
 from shardwright.diagnose.cluster_facts import gpus_gone, hit_at, no_ready_endpoint
 from shardwright.diagnose.evidence import Block, Evidence, Hit, Source
+from shardwright.diagnose.serving_load import (
+    kv_full_queue,
+    kv_thrashing,
+    pipeline_starved,
+    pipeline_starved_long,
+    sequence_cap,
+    stages_uneven,
+)
 
 _TENSOR_PARALLEL: Final = (
     r"(?:--tensor-parallel-size|--tp-size|--tp|-tp|--tp_size|tensor_parallel_size)"
@@ -174,14 +182,20 @@ PREDICATES: Final[dict[str, Callable[[Evidence], Iterator[Hit]]]] = {
     "gpus-gone": gpus_gone,
     "heads-not-divisible": heads_not_divisible,
     "init-never-ended": init_never_ended,
+    "kv-full-queue": kv_full_queue,
+    "kv-thrashing": kv_thrashing,
     "low-memlock": low_memlock,
     "no-ready-endpoint": no_ready_endpoint,
     "node-rank-twice": node_rank_twice,
+    "pipeline-starved": pipeline_starved,
+    "pipeline-starved-long": pipeline_starved_long,
     "planned-fabric": planned_fabric,
     "planned-scaleup": planned_scaleup,
     "probe-budget-short": probe_budget_short,
     "rendezvous-addresses-differ": rendezvous_addresses_differ,
+    "sequence-cap": sequence_cap,
     "service-port-mismatch": service_port_mismatch,
     "service-selector-mismatch": service_selector_mismatch,
     "shm-mount-missing": shm_mount_missing,
+    "stages-uneven": stages_uneven,
 }
