@@ -23,8 +23,10 @@ from shardwright.bench.scenario import Scenario
 from shardwright.cli.bench_tool import find_aiperf
 from shardwright.rehearse.tokenizer import files
 from shardwright.verify.repeats import interval
+from shardwright.verify.verdict import Outcome
 
 ROOT = Path(__file__).parents[1]
+JUDGED = frozenset(outcome.exit_code for outcome in Outcome)
 FIGURES = (
     "time_to_first_token",
     "inter_token_latency",
@@ -91,7 +93,9 @@ def bare(place: Path, url: str, tokenizer: Path, requests: int) -> dict:
     config = place / "aiperf.json"
     config.write_text(json.dumps(aiperf_config(scenario, target, str(place))))
     command = [find_aiperf(print), "profile", "--config", config]
-    subprocess.run(command, check=True, capture_output=True)
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"aiperf ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     return json.loads((place / "profile_export_aiperf.json").read_text())
 
 
@@ -102,7 +106,9 @@ def bench(place: Path, url: str, tokenizer: Path, requests: int) -> dict:
         str(requests), "--input-tokens", "64", "--output-tokens", "16", "--tokenizer", tokenizer,
         "--out", place, "--no-record",
     ]  # fmt: skip
-    subprocess.run(command, check=False, capture_output=True)
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode not in JUDGED:  # a verdict of any kind is a run; anything else is none
+        sys.exit(f"shardwright bench ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     return json.loads((place / "run" / "profile_export_aiperf.json").read_text())
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from shardwright.model.measured import Measured
-from shardwright.verify.confidence import requests_needed
 from shardwright.verify.readers import read_result
 from shardwright.verify.steady import steady
 
@@ -43,7 +42,7 @@ def baseline_of(text: str, file: str, records: str | None, percentile: float) ->
     if isinstance(document, dict) and str(document.get("apiVersion", "")).startswith(RESULT_KIND):
         return _of_result(document)
     measured = read_result(text, file, records)
-    return summary(steady(measured, percentile, requests_needed(percentile)))
+    return summary(steady(measured, percentile))
 
 
 def summary(measured: Measured) -> Baseline:

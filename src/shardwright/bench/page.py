@@ -151,10 +151,11 @@ def _distributions(run: Run) -> str:
     window = run.measured.window
     note = "every request of the run"
     if window is not None:
-        note = (
-            f"steady state, from {seconds(window.start_s)} to {seconds(window.end_s)} of the run; "
-            f"requests before and after are left out ({window.num_left_out})"
-        )
+        when = f"from {seconds(window.start_s)} to {seconds(window.end_s)} of the run"
+        if window.num_runs > 1:
+            when = f"{seconds(window.end_s)} of {window.num_runs} runs together"
+        left_out = f"requests before and after are left out ({window.num_left_out})"
+        note = f"steady state, {when}; {left_out}"
     if not out:
         return ""
     return f'<p class="under">{escape(note)}</p><div class="pair">{_wide(out)}</div>'

@@ -15,7 +15,6 @@ from shardwright.bench.search import highest_pass, next_concurrency
 from shardwright.bench.server import ServerSide, read_server_side
 from shardwright.bench.telemetry import GpuUse, read_gpu_use
 from shardwright.model.measured import Measured
-from shardwright.verify.confidence import requests_needed
 from shardwright.verify.readers import read_result
 from shardwright.verify.repeats import pooled
 from shardwright.verify.steady import steady
@@ -109,9 +108,7 @@ def _once(
 ) -> tuple[Measured, ResultFiles]:
     files = tool.run(scenario, target, name)
     whole = read_result(files.summary, f"{files.folder}/{files.file}", files.records)
-    if scenario.trace:  # a trace has its own instants, and no burst to leave out
-        return whole, files
-    return steady(whole, method.percentile, requests_needed(method.percentile)), files
+    return steady(whole, method.percentile), files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import ceil
 
 from shardwright.model.request import Slo, Workload
 from shardwright.verify.confidence import requests_needed
@@ -10,7 +11,6 @@ from shardwright.verify.confidence import requests_needed
 DEFAULT_CONCURRENCY = 8
 ROUNDS = 10  # times every place of a fixed concurrency is used
 RAMP_ROUNDS = 2  # of them outside the steady state: the first burst and the running dry
-RAMP_REQUESTS = 8  # as many, of an arrival rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +74,8 @@ def scenario_for(workload: Workload, slo: Slo, *, num_requests: int | None = Non
     67
     """
     concurrency = workload.concurrency
+    needed = requests_needed(slo.percentile)
+    flying = in_flight(workload, slo)
     if concurrency is None and workload.requests_per_s is None:
         concurrency = DEFAULT_CONCURRENCY
     return Scenario(
@@ -82,12 +84,27 @@ def scenario_for(workload: Workload, slo: Slo, *, num_requests: int | None = Non
         input_tokens=workload.input_tokens,
         output_tokens=workload.output_tokens,
         prefix_tokens=workload.prefix_tokens,
-        num_requests=num_requests or _enough(concurrency, requests_needed(slo.percentile)),
-        num_warmup=concurrency or RAMP_REQUESTS,
+        num_requests=num_requests or _enough(concurrency, needed, flying),
+        num_warmup=concurrency or flying or DEFAULT_CONCURRENCY,
         input_stddev=workload.input_stddev,
         output_stddev=workload.output_stddev,
         num_prefixes=workload.num_prefixes,
     )
+
+
+def in_flight(workload: Workload, slo: Slo) -> int | None:
+    """Requests in flight on average, at most, while an arrival rate is served within its objective.
+
+    Rate times time in flight (Little's law). None without a rate, or without an objective of both
+    times, for then nobody knows beforehand how long a request takes.
+
+    >>> in_flight(Workload(requests_per_s=2, output_tokens=101), Slo(ttft_s=1.0, itl_s=0.05))
+    12
+    """
+    if workload.requests_per_s is None or slo.ttft_s is None or slo.itl_s is None:
+        return None
+    longest_s = slo.ttft_s + (workload.output_tokens - 1) * slo.itl_s
+    return ceil(workload.requests_per_s * longest_s)
 
 
 def replayed(scenario: Scenario, trace: str, num_requests: int) -> Scenario:
@@ -106,7 +123,7 @@ def at_concurrency(
     scenario: Scenario, concurrency: int, percentile: float, least: int = 0
 ) -> Scenario:
     """The same requests at another fixed concurrency, never fewer than its rounds need."""
-    needed = _enough(concurrency, requests_needed(percentile))
+    needed = _enough(concurrency, requests_needed(percentile), None)
     return replace(
         scenario,
         concurrency=concurrency,
@@ -121,7 +138,10 @@ def repeated(scenario: Scenario, run: int) -> Scenario:
     return replace(scenario, seed=scenario.seed + run)
 
 
-def _enough(concurrency: int | None, needed: int) -> int:
+def _enough(concurrency: int | None, needed: int, flying: int | None) -> int:
+    """Of an arrival rate, as many besides as arrive before the steady state begins; where that is
+    not known, as many again as are needed.
+    """
     if concurrency is None:
-        return needed + 2 * RAMP_REQUESTS
+        return needed + (flying or needed)
     return max(ROUNDS * concurrency, needed + RAMP_ROUNDS * concurrency)

@@ -200,13 +200,10 @@ def _run(
 def _baseline(path: Path | None, percentile: float) -> Baseline | None:
     from shardwright.bench.compare import baseline_of
     from shardwright.cli.bench_output import RESULT
+    from shardwright.cli.result_files import SUMMARY, records_of
 
     if path is None:
         return None
-    names = (RESULT, "profile_export_aiperf.json") if path.is_dir() else ()
+    names = (RESULT, SUMMARY) if path.is_dir() else ()
     found = next((path / name for name in names if (path / name).is_file()), path)
-    records = found.parent / "profile_export.jsonl"
-    is_aiperf = "aiperf" in found.name and records.is_file()
-    return baseline_of(
-        read_text(found), str(found), read_text(records) if is_aiperf else None, percentile
-    )
+    return baseline_of(read_text(found), str(found), records_of(found), percentile)

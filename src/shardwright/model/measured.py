@@ -42,12 +42,14 @@ class Distribution:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
     """The part of a run that counts, in seconds from its first request; num_left_out: completed
-    requests outside it.
+    requests outside it. Of several runs together there are no common instants: then the lengths of
+    their windows are added from 0, and num_runs says of how many.
     """
 
     start_s: float
     end_s: float
     num_left_out: int
+    num_runs: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

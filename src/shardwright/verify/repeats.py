@@ -77,7 +77,12 @@ def _window(runs: Sequence[Measured]) -> Window | None:
     windows = [run.window for run in runs if run.window is not None]
     if len(windows) < len(runs):
         return None
-    return replace(windows[0], num_left_out=sum(w.num_left_out for w in windows))
+    return Window(
+        start_s=0.0,
+        end_s=sum(w.end_s - w.start_s for w in windows),
+        num_left_out=sum(w.num_left_out for w in windows),
+        num_runs=len(windows),
+    )
 
 
 def _mean(runs: Sequence[Measured], pick: Callable[[Measured], float | None]) -> float | None:

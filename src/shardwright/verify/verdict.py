@@ -251,5 +251,9 @@ def _within(value: float | None, objective: float | None) -> bool:
 
 
 def _share(good: int | None, measured: Measured) -> float | None:
-    total = measured.num_completed + measured.num_failed
-    return good / total if good is not None and total else None
+    """Of all requests: a failed one met nothing. Failures are of the whole run, the rest of its
+    steady state, so the two shares are multiplied.
+    """
+    if good is None or not measured.num_completed:
+        return None
+    return good / measured.num_completed * (1 - measured.error_rate)

@@ -16,10 +16,14 @@ def verdict_text(measured: Measured, verdict: Verdict) -> str:
     out.append("")
     for term in verdict.terms:
         out.append(_term(term))
-    total = measured.num_completed + measured.num_failed
-    out.append(
+    left_out = measured.window.num_left_out if measured.window else 0
+    total = measured.num_completed + measured.num_failed + left_out
+    line = (
         f"  requests             {total}, {measured.num_failed} failed ({verdict.error_rate:.1%})"
     )
+    if left_out:
+        line += f"; {measured.num_completed} of the steady state count"
+    out.append(line)
     if verdict.goodput_share is not None and any(t.objective_s for t in verdict.terms):
         out.append(
             f"  goodput              {verdict.goodput_share:.1%} of requests met every objective"

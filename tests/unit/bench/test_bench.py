@@ -111,8 +111,12 @@ def test_scenario_from_the_spec():
     assert (made.num_requests, made.num_warmup) == (320, 32)
     few = scenario_for(Workload(concurrency=4), Slo(percentile=99))
     assert few.num_requests == 299 + 2 * 4
-    rate = scenario_for(Workload(requests_per_s=2.5), Slo(percentile=99))
-    assert (rate.concurrency, rate.num_requests, rate.load) == (None, 299 + 16, "2.5 requests/s")
+    # 2.5 a second, each in flight for at most 2 + 99 x 0.05 = 6.95 s: 17.4 at once
+    workload = Workload(requests_per_s=2.5, output_tokens=100)
+    rate = scenario_for(workload, Slo(ttft_s=2.0, itl_s=0.05, percentile=99))
+    assert (rate.concurrency, rate.num_requests, rate.load) == (None, 299 + 18, "2.5 requests/s")
+    assert rate.num_warmup == 18
+    assert scenario_for(workload, Slo(percentile=99)).num_requests == 2 * 299
 
 
 def test_the_configuration_for_aiperf_names_the_key_and_never_holds_it():

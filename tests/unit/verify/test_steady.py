@@ -66,6 +66,39 @@ def test_a_run_too_short_for_a_steady_state_is_left_whole():
     whole = load([sample(0, 1), sample(0, 1), sample(1, 1)])
     assert steady(whole, 95, needed=59) is whole
     assert steady(load([]), 95, needed=1).window is None
+    assert steady(whole, 95) is whole  # 0.95^59 < 0.05: a p95 needs 59
+
+
+def test_the_window_is_told_from_the_first_request_sent_whatever_the_order_of_records():
+    # records come in the order of answers: the one sent first may be the last to be answered
+    samples = [sample(1, 1), sample(0, 1.5), sample(2, 1), sample(4, 1)]
+    window = steady(load(samples), 95, needed=1).window
+    assert (window.start_s, window.end_s) == (2, 4)  # the burst is those of 0 s and 1 s
+
+
+def test_arrivals_at_a_rate_are_steady_once_the_longest_time_in_flight_has_passed():
+    samples = [sample(i / 2, 0.9) for i in range(9)] + [sample(4.5, 3.2)]
+    found = steady(load(samples, concurrency=None, requests_per_s=2.0), 95, needed=1)
+    # from 0 + 3.2 s to the last arrival at 4.5 s: those of 3.5, 4 and 4.5 s
+    assert [s.start_s for s in found.samples] == [3.5, 4.0, 4.5]
+    assert found.duration_s == pytest.approx(1.3)
+
+
+def test_a_trace_has_its_own_instants_and_is_left_whole():
+    whole = load([sample(i, 1) for i in range(100)], concurrency=None)
+    assert steady(whole, 95) is whole
+
+
+def test_runs_together_tell_how_long_their_windows_are_and_not_those_of_the_first():
+    def run(until):
+        return steady(load([sample(i, 1) for i in range(until)]), 95, needed=1)
+
+    # two places, answered at 1 s and 2 s: from 2 s to the last request, 9 - 2 and 29 - 2 s
+    runs = (run(10), run(30))
+    assert [(r.window.start_s, r.window.end_s) for r in runs] == [(2, 9), (2, 29)]
+    window = pooled(runs, 95).window
+    assert (window.num_runs, window.end_s - window.start_s) == (2, 34)
+    assert window.num_left_out == 2 + 2
 
 
 def test_the_interval_of_a_mean_is_students():
@@ -79,7 +112,7 @@ def test_runs_that_differ_more_than_requests_do_are_inconclusive():
     fast = load([sample(i, 1, ttft=0.1) for i in range(100)])
     slow = load([sample(i, 1, ttft=0.19) for i in range(100)])
     fast, slow = (pooled((run,), 95) for run in (fast, slow))
-    runs = tuple(steady(run, 95, 59) for run in (fast, slow))
+    runs = tuple(steady(run, 95) for run in (fast, slow))
     # p95 of the two runs: 0.1 and 0.19 s; the mean's interval is far wider than 0.2 allows
     verdict = judge(runs, Slo(ttft_s=0.2))
     assert verdict.outcome is Outcome.INCONCLUSIVE

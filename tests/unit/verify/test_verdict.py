@@ -5,7 +5,7 @@ import random
 import pytest
 
 from shardwright.model.errors import ExitCode
-from shardwright.model.measured import Distribution, Measured, Sample
+from shardwright.model.measured import Distribution, Measured, Sample, Window
 from shardwright.model.request import Slo
 from shardwright.verify.confidence import lower_bound, requests_needed, upper_bound
 from shardwright.verify.verdict import Outcome, judge
@@ -86,6 +86,13 @@ def test_goodput_counts_requests_that_meet_every_objective():
     assert verdict.goodput_share == 0.75
     assert verdict.goodput_per_s == 7.5  # 75 in 10 s
     assert judge(run([0.1] * 100), Slo(itl_s=0.001)).goodput_share == 0.0
+
+
+def test_goodput_of_a_steady_state_is_a_share_of_all_requests_sent():
+    # 80 of 160 answered requests count and half of those are good; 40 of 200 sent have failed
+    window = Window(start_s=1.0, end_s=11.0, num_left_out=80)
+    verdict = judge(run([0.1] * 40 + [0.9] * 40, failed=40, window=window), Slo(ttft_s=0.5))
+    assert verdict.goodput_share == pytest.approx(0.5 * 160 / 200)
 
 
 def test_tokens_and_cost():
