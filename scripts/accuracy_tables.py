@@ -162,9 +162,9 @@ def maximum_load() -> str:
 
 STAGES = """## Tensor parallelism against pipeline stages, under load
 
-vLLM on two H100 (`h100_pipeline.csv`, own runs at steady state; not fitted). Error: predicted by
-the shipped calibration over measured. A prompt in one of the batches that take turns holds up all
-of them, which is what the rows with two stages show.
+vLLM 0.25.1 on two and on four H100 (`h100_pipeline.csv`, own runs at steady state; not fitted).
+Error: predicted by the shipped calibration over measured. A prompt in one of the batches that take
+turns holds up all of them, which is what the rows with stages show.
 
 | model | TP | PP | concurrency | TTFT ms | error % | TPOT ms | error % |
 |---|---|---|---|---|---|---|---|

@@ -26,10 +26,15 @@ from shardwright.planner.limits import (
 )
 from shardwright.planner.memory_question import MemoryQuestion
 from shardwright.planner.overheads import Overheads, overheads
-from shardwright.shape.split import stage_weights
+from shardwright.shape.split import MXFP4_COLS, MXFP4_COLS_BEFORE, stage_weights
 
 NEWEST_VLLM: Version = (0, 33)
-GROUP_AWARE_SINCE: Version = (0, 28)
+GROUP_AWARE_SINCE: Version = (0, 24)
+ALL_BATCHES_SINCE: Version = (0, 26)
+"""vLLM from which a windowed group also holds the batches in flight; before, one batch. Source:
+get_kv_cache_capacity and max_in_flight_tokens in the wheels of 0.19 to 0.32."""
+NARROW_MXFP4_SINCE: Version = (0, 12)
+"""vLLM from which kernels for MXFP4 experts come with it and pad less."""
 ASYNC_BATCHES = 2
 """Batches in flight under asynchronous scheduling without pipeline stages."""
 
@@ -45,6 +50,8 @@ def in_flight_tokens(question: MemoryQuestion) -> int | None:
         return None
     stages = question.layout.pipeline_parallel
     batches = ASYNC_BATCHES if stages == 1 else stages + 1
+    if version < ALL_BATCHES_SINCE:
+        batches = 1
     return batches * question.limits(vllm_limits(question.gpu, version)).max_num_batched_tokens
 
 
@@ -77,13 +84,19 @@ def _vllm(question: MemoryQuestion, stage: Stage) -> RankMemory:
 
 
 def _weights(question: MemoryQuestion, stage: Stage) -> int:
-    return _held(question.shape, question.layout, replace(stage, index=0), question.dtype)
+    is_old = question.engine == "vllm" and (
+        version_of(question.version, NEWEST_VLLM) < NARROW_MXFP4_SINCE
+    )
+    cols = MXFP4_COLS_BEFORE if is_old else MXFP4_COLS
+    return _held(question.shape, question.layout, replace(stage, index=0), question.dtype, cols)
 
 
 @lru_cache(maxsize=4096)
-def _held(shape: ModelShape, layout: Layout, stage: Stage, dtype: str | None) -> int:
-    """Bytes of one rank's weights, which neither GPU nor engine changes."""
-    return stage_weights(shape, layout, stage, dtype=dtype).total
+def _held(
+    shape: ModelShape, layout: Layout, stage: Stage, dtype: str | None, mxfp4_cols: int
+) -> int:
+    """Bytes of one rank's weights, which no GPU changes."""
+    return stage_weights(shape, layout, stage, dtype=dtype, mxfp4_cols=mxfp4_cols).total
 
 
 def _runtime_gib(layout: Layout, known: Overheads) -> float:

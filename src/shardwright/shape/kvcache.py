@@ -181,7 +181,7 @@ def kv_tokens(
 ) -> int:  # fmt: skip
     """Return the KV cache size in tokens as vLLM logs it; the fullest stage decides.
 
-    in_flight_tokens: None for versions that divide blocks among groups; newer ones (0.28 on) say
+    in_flight_tokens: None for versions that divide blocks among groups; newer ones (0.24 on) say
     how many requests of max_model_len fit, times max_model_len, and a windowed group holds its
     window and the tokens in flight.
     """

@@ -53,8 +53,19 @@ def ceil_div(value: int, parts: int) -> int:
     return -(-value // parts)
 
 
-def rank_tensor(tensor: Tensor, layout: Layout, element_bytes: int) -> RankTensor:
-    """Cut one tensor for one rank of a layout; element_bytes is the width of the model's dtype.
+MXFP4_ROWS, MXFP4_COLS = 64, 128
+"""What MXFP4 expert kernels on Hopper pad features to. Source: vLLM fused_moe/oracle/mxfp4.py for
+rows; padded inputs are seen in measurements: gpt-oss-20b on H100, unpadded 12.83 GiB, takes 13.02
+in vLLM 0.25.1."""
+MXFP4_COLS_BEFORE = 256
+"""Before vLLM 0.12 and the kernels that came with it (gpt-oss-20b on H100, 0.11.0: 13.47 GiB)."""
+
+
+def rank_tensor(
+    tensor: Tensor, layout: Layout, element_bytes: int, mxfp4_cols: int = MXFP4_COLS
+) -> RankTensor:
+    """Cut one tensor for one rank of a layout; element_bytes is the width of the model's dtype,
+    mxfp4_cols what the engine's version pads the inputs of MXFP4 experts to.
 
     Routed experts go whole to expert-parallel ranks, else their features are cut over every rank
     that shares them (tensor and data parallel). A KV head is repeated where ranks outnumber heads.
@@ -82,17 +93,12 @@ def rank_tensor(tensor: Tensor, layout: Layout, element_bytes: int) -> RankTenso
         case Cut.NONE:
             pass
     if tensor.scheme is MXFP4 and tensor.is_routed:
-        rows, cols = _up_to(rows, MXFP4_ROWS), _up_to(cols, MXFP4_COLS)
+        rows, cols = _up_to(rows, MXFP4_ROWS), _up_to(cols, mxfp4_cols)
     if tensor.scheme is not None:
         size = stored_bytes(tensor.scheme, rows, cols)
     else:
         size = rows * cols * (tensor.bits // 8 if tensor.bits else element_bytes)
     return RankTensor(tensor=tensor, rows=rows, cols=cols, copies=copies, num_bytes=size * copies)
-
-
-MXFP4_ROWS, MXFP4_COLS = 64, 256
-"""What MXFP4 expert kernels pad features to. Source: vLLM fused_moe/oracle/mxfp4.py for rows; the
-padded inputs are seen in measurements (gpt-oss-20b on H100: 13.47 GiB, unpadded 12.83)."""
 
 
 def _up_to(value: int, unit: int) -> int:
@@ -128,7 +134,12 @@ class StageWeights:
 
 
 def stage_weights(
-    shape: ModelShape, layout: Layout, stage: Stage, *, dtype: str | None = None
+    shape: ModelShape,
+    layout: Layout,
+    stage: Stage,
+    *,
+    dtype: str | None = None,
+    mxfp4_cols: int = MXFP4_COLS,
 ) -> StageWeights:
     """Return the weights on each rank of one pipeline stage.
 
@@ -141,7 +152,7 @@ def stage_weights(
     sizes: Counter[int] = Counter()
 
     def add(tensors: Iterable[Tensor], times: int = 1, part: str | None = None) -> None:
-        held = [rank_tensor(t, layout, width) for t in tensors]
+        held = [rank_tensor(t, layout, width, mxfp4_cols) for t in tensors]
         for rank in held:
             groups[part or _part(rank.tensor)] += rank.num_bytes * times
         for size in _allocations(held):

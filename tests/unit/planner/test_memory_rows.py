@@ -95,9 +95,11 @@ STARTS = Path(__file__).resolve().parents[3] / "benchmarks" / "data" / "h100_sta
 @pytest.mark.parametrize(
     "start", list(csv.DictReader(STARTS.read_text().splitlines())), ids=lambda row: row["id"]
 )
-def test_ranks_and_stages_share_two_h100_as_the_engine_logged(start):
+def test_ranks_and_stages_share_h100s_as_the_engine_logged(start):
     # starts that no figure was fitted to; without NVLink multicast NCCL holds less than is reserved
+    # for ranks, and a warm compile cache leaves a little more
     [row] = predict_rows([start])
     weights = float(start["weights_gib_per_gpu"])
     assert float(row["weights_gib"]) == pytest.approx(weights, rel=0.005)
-    assert int(row["kv_tokens"]) == pytest.approx(int(start["kv_tokens"]), rel=0.05)
+    share = 0.055 if int(start["tp"]) > 1 else 0.03
+    assert int(row["kv_tokens"]) == pytest.approx(int(start["kv_tokens"]), rel=share)
