@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from shardwright.model.launch import LaunchPlan, Start
+from shardwright.model.launch import LaunchPlan, Member, Start
 from shardwright.render.emit import Because, Object
 from shardwright.render.gang import queued_metadata
+from shardwright.render.guard import guard_objects, guarded
 from shardwright.render.meeting import steps_after, steps_before
 from shardwright.render.names import object_name
 from shardwright.render.pod import Wiring, pod_template
@@ -17,6 +18,9 @@ GROUP_INDEX = "metadata.labels['leaderworkerset.sigs.k8s.io/group-index']"
 
 def lws_objects(plan: LaunchPlan) -> list[Object]:
     """Write the LeaderWorkerSet. A lost or restarted member recreates its whole group.
+
+    The controller sees pods and containers alone, so the watch of `guard` finds what is lost but
+    not gone: its liveness probe restarts a container, and that recreates the group.
 
     The controller makes the headless Service, and sets LWS_LEADER_ADDRESS, LWS_GROUP_SIZE and (from
     0.6) LWS_WORKER_INDEX in every container.
@@ -31,16 +35,8 @@ def lws_objects(plan: LaunchPlan) -> list[Object]:
         fields=(("GROUP_INDEX", GROUP_INDEX),),
     )
     templates = [
-        pod_template(
-            plan,
-            m,
-            Wiring(
-                symbols=symbols,
-                before=steps_before(plan, m, symbols),
-                after=steps_after(plan, m, symbols),
-            ),
-        )
-        for m in plan.group.members[:2]
+        pod_template(plan, member, _wiring(plan, member, symbols))
+        for member in plan.group.members[:2]
     ]
     leader_worker: Object = {
         "size": len(plan.group.members),
@@ -52,6 +48,7 @@ def lws_objects(plan: LaunchPlan) -> list[Object]:
     }
     policy = "LeaderReady" if plan.group.start is Start.LEADER_FIRST else "LeaderCreated"
     return [
+        *guard_objects(plan),
         {
             "apiVersion": API_VERSION,
             "kind": "LeaderWorkerSet",
@@ -71,5 +68,10 @@ def lws_objects(plan: LaunchPlan) -> list[Object]:
                 },
                 "leaderWorkerTemplate": leader_worker,
             },
-        }
+        },
     ]
+
+
+def _wiring(plan: LaunchPlan, member: Member, symbols: Symbols) -> Wiring:
+    before, after = steps_before(plan, member, symbols), steps_after(plan, member, symbols)
+    return guarded(plan, member, Wiring(symbols=symbols, before=before, after=after))

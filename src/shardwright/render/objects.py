@@ -44,7 +44,7 @@ def explained_objects(plan: LaunchPlan) -> tuple[Object, ...]:
         *(job_service(plan, task) for task in plan.tasks),
         *(job(plan, task) for task in plan.tasks),
         *workloads,
-        scaler(plan, workloads[0]),
+        scaler(plan, workloads),
         disruption_budget(plan),
         *monitoring_objects(plan),
     ]

@@ -16,17 +16,21 @@ from shardwright.render.names import object_name
 _LONGEST_S = 3600
 """Kubernetes allows no longer stabilization window."""
 
+_COUNTED = ("Deployment", "LeaderWorkerSet")
+"""Kinds whose scale subresource counts whole groups."""
+
 
 def replicas_field(plan: LaunchPlan) -> Object:
     """Write `replicas`, unless something else counts them: an apply would set them back."""
     return {} if plan.scaling else {"replicas": plan.replicas}
 
 
-def scaler(plan: LaunchPlan, workload: Object) -> Object | None:
-    """Write what scales a workload; None if its replicas are fixed."""
+def scaler(plan: LaunchPlan, workloads: list[Object]) -> Object | None:
+    """Write what scales the one workload whose replicas are groups; None if they are fixed."""
     asked = plan.scaling
     if asked is None:
         return None
+    (workload,) = (each for each in workloads if each["kind"] in _COUNTED)
     target = {
         "apiVersion": workload["apiVersion"],
         "kind": workload["kind"],

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from shardwright.model.launch import LaunchPlan, Member
 from shardwright.render.emit import Because, Object
 from shardwright.render.gang import queued_metadata
-from shardwright.render.guard import guard_config, guard_mount, guard_step, guarded
+from shardwright.render.guard import guard_objects, guarded
 from shardwright.render.labels import GROUP, ROLE, selector
 from shardwright.render.meeting import steps_after, steps_before
 from shardwright.render.names import object_name
-from shardwright.render.pod import Wiring, own_probes, pod_template
+from shardwright.render.pod import Wiring, pod_template
 from shardwright.render.services import group_service, group_service_name
-from shardwright.render.storage import config_object
 from shardwright.render.symbols import Symbols
 
 POD_INDEX = "metadata.labels['apps.kubernetes.io/pod-index']"
@@ -26,8 +23,7 @@ def statefulset_objects(plan: LaunchPlan) -> list[Object]:
     index of its member. A group lives and dies together: see `guard`.
     """
     sets = [each for group in range(plan.replicas) for each in _group(plan, group)]
-    guard = [config_object(plan, guard_config(plan))] if len(plan.group.members) > 1 else []
-    return [*guard, group_service(plan), *sets]
+    return [*guard_objects(plan), group_service(plan), *sets]
 
 
 def _group(plan: LaunchPlan, group: int) -> list[Object]:
@@ -53,17 +49,9 @@ def _set(
     plan: LaunchPlan, name: str, members: list[Member], symbols: Symbols, group: int
 ) -> Object:
     member = members[0]
-    before = steps_before(plan, member, symbols)
-    wiring = Wiring(
-        symbols=symbols, before=before, after=steps_after(plan, member, symbols), group=group
-    )
-    if len(plan.group.members) > 1:
-        wiring = replace(
-            wiring,
-            before=(guard_step(symbols), *before),
-            probes=guarded(own_probes(member)),
-            mounts=(guard_mount(plan),),
-        )
+    before, after = steps_before(plan, member, symbols), steps_after(plan, member, symbols)
+    own = Wiring(symbols=symbols, before=before, after=after, group=group)
+    wiring = guarded(plan, member, own)
     spec: Object = {
         "replicas": len(members),
         "serviceName": group_service_name(plan),

@@ -22,14 +22,17 @@ TITLES = {
 LOSS = {
     Mechanism.DEPLOYMENT: "The pod is replaced; there is no group to break.",
     Mechanism.STATEFULSET: (
-        "A watch in every member fails its liveness probe within 35 s of a lost or restarted peer, "
-        "so all members start again together. A pod on a lost node comes back once the node is "
+        "A watch in every member fails its liveness probe within 45 s of a lost or restarted peer, "
+        "and the leader's within 90 s of an engine that no longer answers, so all members start "
+        "again together. A pod on a lost node comes back once the node is "
         "back or its pod is deleted by force: Kubernetes never runs a StatefulSet's pod twice."
     ),
     Mechanism.RAY_STATEFULSET: "As Ray-free StatefulSets; Ray itself is started anew with them.",
     Mechanism.LWS: (
         "The controller recreates the whole group as soon as one pod is lost or one container "
-        "restarts (RecreateGroupOnPodRestart); pods leave a lost node after 30 s, not 300."
+        "restarts (RecreateGroupOnPodRestart); pods leave a lost node after 30 s, not 300. "
+        "A watch in every member fails its liveness probe within 45 s of a peer that is silent, "
+        "and the leader's within 90 s of an engine that no longer answers."
     ),
     Mechanism.KUBERAY: (
         "KubeRay replaces a lost worker; the engine on the head ends when Ray reports the loss and "

@@ -30,3 +30,20 @@ def test_worker_that_never_met_its_leader_waits_for_it():
     assert follower.heard("leader-1", 0) is None
     assert follower.silent(31) == "the leader has been silent for 31 s"
     assert follower.heard("leader-2", 31) == "the leader was restarted"
+
+
+def test_engine_that_never_answered_is_starting_and_one_that_did_has_its_patience():
+    health = group.Health(60)
+    assert health.asked(answered=False, now=10_000) is None
+    assert health.asked(answered=True, now=10_010) is None
+    assert health.asked(answered=False, now=10_070) is None
+    broken = "the engine has failed its health check for 61 s"
+    assert health.asked(answered=False, now=10_071) == broken
+
+
+def test_engine_that_answers_again_in_time_is_well():
+    health = group.Health(60)
+    health.asked(answered=True, now=0)
+    assert health.asked(answered=False, now=60) is None
+    assert health.asked(answered=True, now=61) is None
+    assert health.asked(answered=False, now=121) is None

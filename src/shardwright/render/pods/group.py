@@ -1,18 +1,20 @@
 """Keep the members of a group together: if one is lost, all of them start again.
 
-Runs beside the engine in every member of a group that no operator watches. Ranks cannot rejoin a
-running group, and an engine may answer its health check for minutes after it lost a rank.
+Runs beside the engine in every member of a group. Ranks cannot rejoin a running group, an engine
+may answer its health check for minutes after it lost a rank, and who only counts pods sees neither.
 
 Every member has an id, new at each start of its container. A worker greets the leader every few
 seconds with its own id and that of the leader it first met (the generation it belongs to); the
 leader answers with its id. The group is broken for a worker when the leader's id changes or the
 leader stays silent, and for the leader when a worker of its own generation stays silent or comes
-back with another id. What broke it is written to a file, which a liveness probe looks for.
+back with another id, or when the engine that served stops answering its health check. What broke it
+is written to a file, which a liveness probe looks for.
 """
 
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import socket
 import threading
@@ -76,6 +78,22 @@ class Follower:
         return None
 
 
+class Health:
+    """What is known of the engine's health check: answers and times in, what is broken out."""
+
+    def __init__(self, patience_s: float) -> None:
+        self.patience_s = patience_s
+        self.seen: float | None = None
+
+    def asked(self, *, answered: bool, now: float) -> str | None:
+        """Note one question. Before the first answer nothing is broken: the engine is starting."""
+        if answered:
+            self.seen = now
+        if self.seen is None or now - self.seen <= self.patience_s:
+            return None
+        return f"the engine has failed its health check for {now - self.seen:.0f} s"
+
+
 def lead(port: int, roll: Roll, period_s: float, report: Callable[[str], None]) -> None:
     """Answer greetings and watch for silence, for ever."""
     lock = threading.Lock()
@@ -127,6 +145,29 @@ def follow(
         time.sleep(period_s)
 
 
+def ask(
+    port: int, path: str, timeout_s: float, health: Health, period_s: float,
+    report: Callable[[str], None],
+) -> None:  # fmt: skip
+    """Ask the engine in this pod whether it is well, for ever; no proxy is ever in between."""
+    while True:
+        broken = health.asked(answered=_answers(port, path, timeout_s), now=time.monotonic())
+        if broken:
+            report(broken)
+        time.sleep(period_s)
+
+
+def _answers(port: int, path: str, timeout_s: float) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
+    try:
+        connection.request("GET", path)
+        return 200 <= connection.getresponse().status < 400
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
 def _line(value: object) -> bytes:
     return json.dumps(value).encode() + b"\n"
 
@@ -144,6 +185,11 @@ def main() -> None:
     parser.add_argument("--broken-file", type=Path, required=True)
     parser.add_argument("--period-s", type=float, default=3)
     parser.add_argument("--patience-s", type=float, default=30)
+    parser.add_argument("--health-port", type=int)
+    parser.add_argument("--health-path", default="/health")
+    parser.add_argument("--health-period-s", type=float, default=10)
+    parser.add_argument("--health-timeout-s", type=float, default=10)
+    parser.add_argument("--health-patience-s", type=float, default=60)
     options = parser.parse_args()
     options.broken_file.unlink(missing_ok=True)
 
@@ -152,6 +198,11 @@ def main() -> None:
             print(f"shardwright: the group is broken: {broken}", flush=True)  # noqa: T201
             options.broken_file.write_text(broken + "\n")
 
+    if options.health_port:
+        health = Health(options.health_patience_s)
+        question = (options.health_port, options.health_path, options.health_timeout_s)
+        asking = (*question, health, options.health_period_s, report)
+        threading.Thread(target=ask, args=asking, daemon=True).start()
     if options.index == 0:
         lead(options.port, Roll(uuid.uuid4().hex, options.patience_s), options.period_s, report)
     else:

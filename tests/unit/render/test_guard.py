@@ -1,0 +1,92 @@
+"""The watch in every member of a group: how it is started, mounted and asked, per mechanism."""
+
+import re
+
+import pytest
+
+from shardwright import shape
+from shardwright.launch.build import build_launch_plan
+from shardwright.planner.plan import make_plan
+from shardwright.render.objects import kubernetes_objects
+from shardwright.spec.load import load
+
+SPEC = """
+kind: DistributedInference
+metadata: {{name: llama}}
+spec:
+  model: {{id: meta-llama/Llama-3.1-405B-Instruct-FP8}}
+  engine: {{name: {engine}}}
+  cluster: {{gpu: H200-SXM, gpusPerNode: 8, nodes: {pipeline}, fabric: infiniband-400g}}
+  parallelism: {{tensor: 8, pipeline: {pipeline}}}
+  launch: {launch}
+"""
+GROUPS = [
+    ("vllm", "lws", "/health"),
+    ("vllm", "statefulset", "/health"),
+    ("sglang", "lws", "/health"),
+    ("tensorrt-llm", "lws", "/health"),
+    ("triton", "lws", "/v2/health/ready"),
+]
+
+
+def rendered(engine, launch, pipeline=2):
+    text = SPEC.format(engine=engine, launch=launch, pipeline=pipeline)
+    request = load(text, "spec.yaml").request
+    model = shape.load(request.model.id)
+    return kubernetes_objects(build_launch_plan(request, model, make_plan(request, model)))
+
+
+def pods(objects):
+    """Pod specs of leader and worker, whatever holds them."""
+    for each in objects:
+        spec = each.get("spec", {})
+        group = spec.get("leaderWorkerTemplate", {})
+        if group:
+            return group["leaderTemplate"]["spec"], group["workerTemplate"]["spec"]
+    sets = [each for each in objects if each["kind"] == "StatefulSet"]
+    return tuple(each["spec"]["template"]["spec"] for each in sets)
+
+
+def watch_of(pod):
+    (line,) = [line for line in pod["containers"][0]["args"][0].splitlines() if "group.py" in line]
+    return line
+
+
+@pytest.mark.parametrize(("engine", "launch", "health"), GROUPS)
+def test_every_member_starts_the_watch_and_its_liveness_asks_it(engine, launch, health):
+    objects = rendered(engine, launch)
+    (guard,) = [each for each in objects if "group.py" in each.get("data", {})]
+    for pod in pods(objects):
+        container = pod["containers"][0]
+        broken = re.search(r"--broken-file=(\S+)", watch_of(pod))[1]
+        command = container["livenessProbe"]["exec"]["command"]
+        assert command[:2] == ["/bin/bash", "-c"]
+        assert broken in command[2]
+        mounts = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
+        volumes = {each["name"]: each for each in pod["volumes"]}
+        assert f"{mounts['guard']}/group.py" in watch_of(pod)
+        assert volumes["guard"]["configMap"]["name"] == guard["metadata"]["name"]
+
+
+@pytest.mark.parametrize(("engine", "launch", "health"), GROUPS)
+def test_only_the_leader_has_its_engine_asked(engine, launch, health):
+    leader, worker = pods(rendered(engine, launch))
+    (http,) = [port for port in leader["containers"][0]["ports"] if port["name"] == "http"]
+    words = watch_of(leader).split()
+    assert f"--health-port={http['containerPort']}" in words
+    assert f"--health-path={health}" in words
+    assert "--health-patience-s=60" in words
+    assert "--health" not in watch_of(worker)
+
+
+def test_watch_comes_before_what_mounts_it():
+    kinds = [each["kind"] for each in rendered("vllm", "lws")]
+    assert kinds.index("ConfigMap") < kinds.index("LeaderWorkerSet")
+
+
+def test_group_of_one_pod_keeps_the_probe_of_its_engine():
+    objects = rendered("vllm", "deployment", pipeline=1)
+    (deployment,) = [each for each in objects if each["kind"] == "Deployment"]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["livenessProbe"]["httpGet"] == {"path": "/health", "port": "http"}
+    assert not [each for each in objects if "group.py" in each.get("data", {})]
