@@ -244,14 +244,6 @@ def kuberay() -> str:
     )
 
 
-def definitions() -> tuple[str, ...]:
-    """Return the resource definitions of both controllers alone: no webhook, no deployment."""
-    return tuple(
-        kustomized(components.module_source(each) / "config" / "crd")
-        for each in (components.LWS, components.KUBERAY)
-    )
-
-
 def kustomized(folder: Path) -> str:
     """Return what kustomize makes of a folder."""
     return run(components.directory(components.KUBERNETES) / "kubectl", "kustomize", folder)

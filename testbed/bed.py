@@ -10,8 +10,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from testbed import addons, components, control, debian, machines, network, node, stock
-from testbed.kubectl import api_is_ready, get, is_condition
+from testbed import (
+    addons,
+    components,
+    control,
+    debian,
+    definitions,
+    machines,
+    network,
+    node,
+    stock,
+)
+from testbed.kubectl import api_is_ready, apply_text, get, is_condition
 from testbed.layout import CONTROL, MAX_NODES, Machine, kubeconfig_path, nodes, state_dir
 from testbed.shell import TestbedError, say, wait_for
 from testbed.traces import traces
@@ -81,6 +91,8 @@ def _start(wish: Wish, chosen: frozenset[str]) -> None:
     say("API server ready")
     wait_for("default service account", _default_account_exists, timeout_s=60)
     addons.install(chosen)
+    for text in definitions.without_controller():
+        apply_text(text)
     names = {machine.name for machine in all_nodes}
     wait_for("nodes ready", lambda: names <= ready_nodes(), timeout_s=120)
     for machine in all_nodes:

@@ -1,14 +1,14 @@
 """A second API server, of the newest Kubernetes, beside a standing bed: it judges manifests.
 
 It has an etcd of its own and no nodes: newer kubelets refuse hosts with cgroup v1, an API server
-does not care. It is given the resource definitions of the bed's controllers, not their webhooks.
+does not care. It is given the bed's resource definitions, not the controllers' webhooks.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from testbed import addons, components, control, debian, machines, network
+from testbed import components, control, debian, definitions, machines, network
 from testbed.kubectl import kubectl
 from testbed.layout import NEWEST, kubeconfig_path, newest_kubeconfig_path, state_dir
 from testbed.pki import SERVING_NAMES, issue, write_kubeconfig
@@ -27,7 +27,7 @@ def up() -> None:
     if NEWEST.netns not in network.namespaces():
         _start(components.ensure(components.ETCD), program)
     wait_for("the newest API server", _answers, timeout_s=120)
-    for text in addons.definitions():
+    for text in (*definitions.of_controllers(), *definitions.without_controller()):
         kubectl(
             "apply", "--server-side", "-f", "-", stdin=text, kubeconfig=newest_kubeconfig_path()
         )
