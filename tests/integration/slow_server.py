@@ -14,10 +14,16 @@ import json
 
 
 class SlowServer:
-    """One server. slots: requests served at once; fail_every: every n-th is answered with 500."""
+    """One server. slots: requests served at once; fail_every: every n-th is answered with 500.
 
-    def __init__(self, *, ttft_s, itl_s, slots=1000, fail_every=0, model="slow", kv_tokens=0):
+    swap_after: from this request on it serves the model `other` and answers 404 for any other name.
+    """
+
+    def __init__(
+        self, *, ttft_s, itl_s, slots=1000, fail_every=0, model="slow", kv_tokens=0, swap_after=0
+    ):
         self.ttft_s, self.itl_s, self.model = ttft_s, itl_s, model
+        self.swap_after = swap_after
         self.slots, self.fail_every, self.kv_tokens = slots, fail_every, kv_tokens
         self.free = asyncio.Semaphore(slots)
         self.seen = self.running = self.waiting = self.preemptions = 0
@@ -54,7 +60,14 @@ class SlowServer:
         self.seen += 1
         if self.fail_every and self.seen % self.fail_every == 0:
             return await _plain(writer, 500, json.dumps({"error": {"message": "out of luck"}}))
-        return await self.stream(json.loads(body), writer)
+        asked = json.loads(body)
+        if self.swap_after and self.seen >= self.swap_after:
+            self.model = "other"
+            if asked["model"] != self.model:
+                message = f"The model `{asked['model']}` does not exist."
+                error = {"message": message, "type": "NotFoundError", "param": "model", "code": 404}
+                return await _plain(writer, 404, json.dumps({"error": error}))
+        return await self.stream(asked, writer)
 
     async def stream(self, asked, writer):
         """Stream as many tokens as are asked for."""
@@ -120,11 +133,12 @@ async def _main():
     parser.add_argument("--itl", type=float, default=0.008)
     parser.add_argument("--slots", type=int, default=1000)
     parser.add_argument("--fail-every", type=int, default=0)
+    parser.add_argument("--swap-after", type=int, default=0)
     parser.add_argument("--kv-slots", type=int, default=0, help="running requests that fill it")
     asked = parser.parse_args()
     served = SlowServer(
         ttft_s=asked.ttft, itl_s=asked.itl, slots=asked.slots, fail_every=asked.fail_every,
-        kv_tokens=asked.kv_slots,
+        kv_tokens=asked.kv_slots, swap_after=asked.swap_after,
     )  # fmt: skip
     server = await asyncio.start_server(served.handle, "127.0.0.1", asked.port)
     print(f"listening on {server.sockets[0].getsockname()[1]}", flush=True)

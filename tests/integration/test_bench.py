@@ -2,8 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,25 +24,36 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture
-def slow_server():
-    """100 ms to the first token, 20 ms between tokens, two requests at a time."""
+@contextmanager
+def serving(*options):
+    """A server with 100 ms to the first token, 20 ms between tokens."""
     command = [sys.executable, HERE / "slow_server.py", "0", "--ttft", "0.1", "--itl", "0.02"]
-    with subprocess.Popen([*command, "--slots", "2"], stdout=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as server:
         yield f"http://127.0.0.1:{server.stdout.readline().split()[-1]}"
         server.terminate()
 
 
-def bench(url, tmp_path, *options):
+@pytest.fixture
+def slow_server():
+    """Two requests at a time."""
+    with serving("--slots", "2") as url:
+        yield url
+
+
+def command_of(url, tmp_path, *options):
     tokenizer = tmp_path / "tokenizer"
     tokenizer.mkdir(exist_ok=True)
     for name, content in files(4096).items():
         (tokenizer / name).write_text(json.dumps(content))
     out = tmp_path / "out"
-    command = [
+    return [
         sys.executable, "-m", "shardwright", "bench", url, "--tokenizer", tokenizer, "--out", out,
         "--no-record", "--input-tokens", "32", "--output-tokens", "6", *options,
     ]  # fmt: skip
+
+
+def bench(url, tmp_path, *options):
+    command, out = command_of(url, tmp_path, *options), tmp_path / "out"
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (out / "result.json").is_file(), done.stderr
     return done.returncode, json.loads((out / "result.json").read_text()), out
@@ -58,3 +72,35 @@ def test_a_queue_in_front_of_two_places_is_measured_judged_and_explained(slow_se
     page = (out / "report.html").read_text()
     assert "requests waited in the engine" in page
     assert 'src="http' not in page
+
+
+def test_a_model_that_is_swapped_before_the_load_is_named(tmp_path):
+    with serving("--swap-after", "1") as url:
+        command = command_of(url, tmp_path, "--concurrency", "2", "--requests", "10")
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "error: model-not-served" in done.stderr
+    assert "does not serve slow; it serves other" in done.stderr
+
+
+def test_an_interrupt_ends_the_load_tool_and_all_its_workers(tmp_path):
+    with serving() as url:
+        command = command_of(url, tmp_path, "--concurrency", "2", "--requests", "5000")
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            log = tmp_path / "out" / "run" / "aiperf.out"
+            until = time.monotonic() + 60
+            while not (log.is_file() and "profiling) started" in log.read_text()):
+                assert time.monotonic() < until
+                time.sleep(0.5)
+            workers = descendants(process.pid)
+            process.send_signal(signal.SIGINT)
+            _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert told.splitlines()[-1] == "interrupted"
+    assert len(workers) > 1
+    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+
+
+def descendants(pid):
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [each for child in children for each in (int(child), *descendants(int(child)))]

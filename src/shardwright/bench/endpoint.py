@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
 
 from shardwright.model.cluster import Cluster, Object, ObjectRef
 from shardwright.model.errors import ShardwrightError, usage_error
+from shardwright.model.running import Unreachable
 
 INSTANCE, COMPONENT = "app.kubernetes.io/instance", "app.kubernetes.io/component"
+OK, ANSWER_S = 200, 10.0
 DCGM_LABELS = ("nvidia-dcgm-exporter", "dcgm-exporter")
 _SERVED = re.compile(r"--served-model-name[= ]+[\"']?([^\s\"']+)")
 _MODEL = re.compile(r"(?:vllm serve|--model(?:-path)?)[= ]+[\"']?([^\s\"']+)")
@@ -156,6 +159,30 @@ def _since(pod: Object, condition: str, zero: datetime) -> float | None:
 
 def _instant(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
+
+
+def served_models(cluster: Cluster, endpoint: Endpoint) -> tuple[str, ...]:
+    """Ask what is served, through the API server; empty where it does not say, as with a key."""
+    answer = _asked(cluster, endpoint, "/v1/models")
+    models = answer.get("data")
+    found = models if isinstance(models, list) else []
+    return tuple(str(each["id"]) for each in found if isinstance(each, dict) and "id" in each)
+
+
+def engine_version(cluster: Cluster, endpoint: Endpoint) -> str:
+    """Ask vLLM's /version through the API server; empty where there is none."""
+    version = _asked(cluster, endpoint, "/version").get("version")
+    return f"vLLM {version}" if isinstance(version, str) else ""
+
+
+def _asked(cluster: Cluster, endpoint: Endpoint, path: str) -> Object:
+    url = f"{cluster.proxy_base(endpoint.service, str(endpoint.port))}{path}"
+    try:
+        reply = cluster.http().send(url, body=None, key=None, timeout_s=ANSWER_S)
+        answer = json.loads(reply.body) if reply.status == OK else {}
+    except (Unreachable, ShardwrightError, ValueError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
 
 
 def find_dcgm(cluster: Cluster) -> str | None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from shardwright.bench import aiperf, vllm_bench
 from shardwright.bench.aiperf import Target
 from shardwright.bench.endpoint import Endpoint
-from shardwright.bench.job import WORK, PodTool, job_objects
+from shardwright.bench.failure import all_failed
+from shardwright.bench.job import KEPT_S, WORK, PodTool, job_objects, owned
 from shardwright.bench.pods.send_load import unpacked
 from shardwright.bench.run import ResultFiles
 from shardwright.bench.scenario import Scenario
-from shardwright.model.cluster import Cluster, Object, reference
+from shardwright.model.cluster import OUTAGE_S, TRANSIENT, Cluster, Object, reference
 from shardwright.model.errors import ExitCode, ShardwrightError
 from shardwright.model.running import Clock
 
@@ -21,7 +23,12 @@ LOOK_S = 2.0
 NO_IMAGE = frozenset({"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull"})
 START_S = 600.0
 """Seconds a pod may take to start: nodes to scale up, an image to pull."""
+GONE_S = 60.0
+"""Seconds that a deleted Job and its pod may take to be gone: a few on a node that answers."""
 ALL_LINES = 1_000_000
+
+
+_T = TypeVar("_T")
 
 
 class ImageMissing(Exception):  # noqa: N818  (a state of the cluster, seen and handled)
@@ -64,16 +71,31 @@ class JobTool:
         objects = job_objects(title, tool, self.endpoint, scenario, target, self.trace)
         try:
             self._remove(objects)  # of a run that was interrupted: a Job cannot be changed
-            for obj in objects:
-                self.cluster.apply(obj)
+            self.cluster.apply(objects[0])
+            job = self.cluster.apply(objects[1])
+            self.cluster.apply(owned(objects[0], job))
             return self._result(tool, objects[1])
         finally:
+            self._clean(objects)
+
+    def _clean(self, objects: tuple[Object, ...]) -> None:
+        """Remove, and let no trouble with it hide what came of the load."""
+        try:
             self._remove(objects)
+        except ShardwrightError as error:
+            name, space = objects[1]["metadata"]["name"], objects[1]["metadata"]["namespace"]
+            self.say(
+                f"Job {name} is not removed: {error.what}; the cluster removes it {KEPT_S} s after "
+                f"its end, and now: kubectl delete job,configmap {name} -n {space}"
+            )
 
     def _remove(self, objects: tuple[Object, ...]) -> None:
-        for obj in objects:
+        for obj in reversed(objects):
             self.cluster.delete(reference(obj))
-        while any(self._pods(objects[1])) or self.cluster.get(reference(objects[1])):
+        began = self.clock.now()
+        while pods := self._pods(objects[1]) or self.cluster.get(reference(objects[1])):
+            if self.clock.now() - began > GONE_S:
+                raise _left_over(objects[1], pods if isinstance(pods, tuple) else ())
             self.clock.sleep(LOOK_S)
 
     def _pods(self, job: Object) -> tuple[Object, ...]:
@@ -83,7 +105,7 @@ class JobTool:
     def _result(self, tool: PodTool, job: Object) -> dict[str, str]:
         began, pod = self.clock.now(), None
         while True:
-            pods = self._pods(job)
+            pods = self._patiently(lambda: self._pods(job))
             pod = pods[0] if pods else None
             phase = pod["status"].get("phase") if pod else None
             if pod is not None and phase in ("Succeeded", "Failed"):
@@ -93,11 +115,28 @@ class JobTool:
             if phase in (None, "Pending") and self.clock.now() - began > START_S:
                 raise _never_started(job, pod)
             self.clock.sleep(LOOK_S)
-        log = self.cluster.logs(reference(pod), "bench", tail_lines=ALL_LINES)
+        ref = reference(pod)
+        log = self._patiently(lambda: self.cluster.logs(ref, "bench", tail_lines=ALL_LINES))
         files, status = unpacked(log)
         if status != 0 or not files:
-            raise _failed(tool, status, log)
+            raise all_failed(files.get(aiperf.RECORDS)) or _failed(tool, status, log)
         return files
+
+    def _patiently(self, ask: Callable[[], _T]) -> _T:
+        """Ask again while the API server is away: the load goes on without us."""
+        away_since: float | None = None
+        while True:
+            try:
+                return ask()
+            except ShardwrightError as error:
+                now = self.clock.now()
+                is_new = away_since is None
+                away_since = now if away_since is None else away_since
+                if error.code not in TRANSIENT or now - away_since > OUTAGE_S:
+                    raise
+                if is_new:
+                    self.say(f"{error.what}; waiting up to {OUTAGE_S:.0f} s for it")
+                self.clock.sleep(LOOK_S)
 
     def _check_image(self, tool: PodTool, pod: Object) -> None:
         for container in pod["status"].get("containerStatuses", []):
@@ -143,6 +182,18 @@ def _never_started(job: Object, pod: Object | None) -> ShardwrightError:
         what=f"the pod of Job {job['metadata']['name']} did not start within {START_S:.0f} s",
         cause=why,
         remedy="make room for one CPU and 4 GiB, or pass the endpoint's URL and load it from here",
+        exit_code=ExitCode.FAILURE,
+    )
+
+
+def _left_over(job: Object, pods: tuple[Object, ...]) -> ShardwrightError:
+    name, space = job["metadata"]["name"], job["metadata"]["namespace"]
+    node = next((pod.get("spec", {}).get("nodeName") for pod in pods), None)
+    return ShardwrightError(
+        code="bench-left-over",
+        what=f"Job {name} or its pod is still there {GONE_S:.0f} s after it was deleted",
+        cause=f"node {node} does not say that the pod has ended" if node else None,
+        remedy=f"kubectl get job,pod -l job-name={name} -n {space}; then try again",
         exit_code=ExitCode.FAILURE,
     )
 

@@ -20,6 +20,10 @@ FOLDER, SCRIPT, ASKED = "/etc/shardwright-bench", "send_load.py", "load.json"
 WORK = "/tmp/bench"  # noqa: S108  (an emptyDir of the pod)
 MOST_BYTES = 900_000  # a ConfigMap holds 1 MiB
 DEADLINE_S = 6 * 3600
+KEPT_S = 900
+"""Seconds after its end that a Job waits to be read, before the cluster itself removes it."""
+GRACE_S = 5
+"""Seconds that a pod may take to end; nothing of an interrupted load is worth waiting for."""
 CPU, MEMORY = "1", "4Gi"  # what is asked for; more cores are used where they are idle
 
 
@@ -75,6 +79,7 @@ def job_objects(
         "spec": {
             "backoffLimit": 0,
             "activeDeadlineSeconds": DEADLINE_S,
+            "ttlSecondsAfterFinished": KEPT_S,
             "template": {
                 "metadata": {"labels": meta["labels"]},
                 "spec": _pod(name, tool, endpoint),
@@ -84,9 +89,21 @@ def job_objects(
     return config, job
 
 
+def owned(config: Object, job: Object) -> Object:
+    """The ConfigMap as the property of the Job the cluster has: it goes when the Job goes."""
+    owner = {
+        "apiVersion": job["apiVersion"],
+        "kind": job["kind"],
+        "name": job["metadata"]["name"],
+        "uid": job["metadata"]["uid"],
+    }
+    return config | {"metadata": config["metadata"] | {"ownerReferences": [owner]}}
+
+
 def _pod(config: str, tool: PodTool, endpoint: Endpoint) -> Object:
     out: Object = {
         "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": GRACE_S,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},

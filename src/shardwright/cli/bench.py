@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shardwright.cli.bench_facts import advice_of, planned, surroundings
+from shardwright.cli.bench_facts import advice_of, other_model, planned, surroundings
 from shardwright.cli.bench_output import keep_records, print_bench, write_reports
 from shardwright.cli.bench_question import (
     Load,
@@ -22,7 +22,7 @@ from shardwright.cli.bench_question import (
 from shardwright.cli.bench_target import Aim, Wanted, aim_here, aim_in_cluster, told_apart
 from shardwright.cli.cluster import cluster_options, namespace_option
 from shardwright.cli.options import output_option, read_text
-from shardwright.model.errors import ExitCode, usage_error
+from shardwright.model.errors import ExitCode, ShardwrightError, usage_error
 
 if TYPE_CHECKING:
     from shardwright.bench.compare import Baseline
@@ -83,6 +83,7 @@ def command(
     Exit code 0: the objective is met; 1: it is missed, or worse than the baseline; 4: cannot tell.
     """
     from shardwright.bench.compare import compare
+    from shardwright.bench.failure import is_about_model, model_not_served
     from shardwright.bench.run import Method
     from shardwright.drive.kube import connect
     from shardwright.model.request import Slo
@@ -119,7 +120,12 @@ def command(
         else:
             cluster = stack.enter_context(connect(kubeconfig, context))
             aim = aim_in_cluster(wanted, cluster, question, _say)
-        bench = _run(aim, scenario, method, question, is_sweep=is_sweep)
+        try:
+            bench = _run(aim, scenario, method, question, is_sweep=is_sweep)
+        except ShardwrightError as error:
+            if is_about_model(error, aim.target.model):
+                raise model_not_served(aim.target.model, aim.served()) from error
+            raise
     if earlier is not None:
         bench = replace(bench, changes=compare(earlier, bench.shown.measured, allowed))
     write_reports(bench, question.folder)
@@ -194,7 +200,8 @@ def _run(
         startup=aim.startup,
         environment=surroundings(aim, runs[0]),
     )
-    return replace(bench, **planned(question), advice=advice_of(question, bench))
+    advice = other_model(bench, aim) or advice_of(question, bench)
+    return replace(bench, **planned(question), advice=advice)
 
 
 def _baseline(path: Path | None, percentile: float) -> Baseline | None:

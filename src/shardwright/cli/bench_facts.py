@@ -32,7 +32,7 @@ def advice_of(question: Question, bench: Bench) -> tuple[str, ...]:
     from shardwright.bench.repair import repairs, too_far_off
     from shardwright.verify.verdict import Outcome
 
-    missed = [r for r in bench.runs if r.verdict.outcome is Outcome.FAIL]
+    missed = [r for r in bench.runs if any(t.outcome is Outcome.FAIL for t in r.verdict.terms)]
     if bench.outcome is not Outcome.FAIL or not missed:
         return ()
     if question.resolved is None or question.plan is None:
@@ -50,6 +50,16 @@ def advice_of(question: Question, bench: Bench) -> tuple[str, ...]:
     return tuple(repair.sentence() for repair in found)
 
 
+def other_model(bench: Bench, aim: Aim) -> tuple[str, ...]:
+    """What to do where the endpoint began to serve another model during the load."""
+    from shardwright.bench.failure import is_model_unknown
+
+    if not any(is_model_unknown(run.measured.errors, aim.target.model) for run in bench.runs):
+        return ()
+    served = ", ".join(aim.served())
+    return (f"bench it again: it serves {served} now, and no longer {aim.target.model}",)
+
+
 def surroundings(aim: Aim, run: Run) -> tuple[tuple[str, str], ...]:
     """Where, when, with what: everything a figure of a bench depends on."""
     import datetime
@@ -57,7 +67,6 @@ def surroundings(aim: Aim, run: Run) -> tuple[tuple[str, str], ...]:
     import platform
 
     from shardwright import __version__
-    from shardwright.drive.openai import engine_version
 
     measured, target = run.measured, aim.target
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -66,7 +75,7 @@ def surroundings(aim: Aim, run: Run) -> tuple[tuple[str, str], ...]:
         ("date", now),
         ("endpoint", target.url),
         ("model", target.model),
-        ("engine", engine_version(target.url)),
+        ("engine", aim.engine),
         *aim.facts,
         ("tokenizer", target.tokenizer),
         ("load tool", f"{measured.tool} {measured.tool_version or ''}".strip()),

@@ -35,11 +35,17 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aim:
-    """A load tool, its target, and how the endpoint started where the cluster knows."""
+    """A load tool, its target, and how the endpoint started where the cluster knows.
+
+    engine: its name and version; empty where it does not tell. served: asks the endpoint for the
+    models it serves now.
+    """
 
     tool: LoadTool
     target: Target
     facts: tuple[tuple[str, str], ...]
+    engine: str = ""
+    served: Callable[[], tuple[str, ...]] = tuple
     startup: tuple[Startup, ...] = ()
 
 
@@ -72,7 +78,7 @@ def aim_here(wanted: Wanted, url: str, question: Question, say: Callable[[str], 
     from shardwright.bench.aiperf import Target
     from shardwright.cli.bench_tool import find_aiperf
     from shardwright.drive.aiperf import AiperfProcess
-    from shardwright.drive.openai import served_model
+    from shardwright.drive.openai import engine_version, served_models
 
     if wanted.tool == "vllm" or wanted.image:
         raise usage_error(
@@ -81,7 +87,7 @@ def aim_here(wanted: Wanted, url: str, question: Question, say: Callable[[str], 
             remedy="leave them out, or name the endpoint instead of its URL",
         )
     key = _api_key(wanted.api_key_env)
-    model = served_model(url, key)
+    model = served_models(url, key)[0]
     tool = AiperfProcess(
         executable=find_aiperf(say), folder=question.folder.absolute(), api_key=key, say=say
     )
@@ -92,7 +98,10 @@ def aim_here(wanted: Wanted, url: str, question: Question, say: Callable[[str], 
         has_api_key=key is not None,
         dcgm_url=wanted.dcgm_url,
     )
-    return Aim(tool=tool, target=target, facts=(("loaded from", "this machine"),))
+    return Aim(
+        tool=tool, target=target, facts=(("loaded from", "this machine"),),
+        engine=engine_version(url), served=lambda: served_models(url, key),
+    )  # fmt: skip
 
 
 def aim_in_cluster(
@@ -100,7 +109,13 @@ def aim_in_cluster(
 ) -> Aim:
     """Load an endpoint by a Job in its namespace."""
     from shardwright.bench.aiperf import Target
-    from shardwright.bench.endpoint import find_dcgm, find_endpoint
+    from shardwright.bench.endpoint import (
+        engine_version,
+        find_dcgm,
+        find_endpoint,
+        served_models,
+    )
+    from shardwright.bench.failure import model_not_served
     from shardwright.bench.in_cluster import JobTool
     from shardwright.bench.job import AIPERF_IMAGE, PodTool
     from shardwright.drive.clock import SystemClock
@@ -109,6 +124,9 @@ def aim_in_cluster(
     name = wanted.name or (request.name if request else "")
     space = wanted.namespace or (request.namespace if request else None)
     endpoint = find_endpoint(cluster, name, space or _namespace(cluster))
+    served = served_models(cluster, endpoint)
+    if served and endpoint.model not in served:
+        raise model_not_served(endpoint.model, served)
     image = wanted.image or (request.bench_image if request else None)
     tools: tuple[PodTool, ...] = (
         PodTool(name="aiperf", image=image or AIPERF_IMAGE),
@@ -132,7 +150,10 @@ def aim_in_cluster(
         ("loaded from", f"a Job in namespace {endpoint.namespace}"),
         ("engine image", endpoint.image),
     )
-    return Aim(tool=tool, target=target, facts=facts, startup=endpoint.startup)
+    return Aim(
+        tool=tool, target=target, facts=facts, startup=endpoint.startup,
+        engine=engine_version(cluster, endpoint), served=lambda: served_models(cluster, endpoint),
+    )  # fmt: skip
 
 
 def _namespace(cluster: Cluster) -> str:

@@ -19,6 +19,7 @@ from shardwright.cli.bench_facts import surroundings
 from shardwright.cli.bench_output import write_reports
 from shardwright.cli.bench_target import Aim
 from shardwright.drive.aiperf import AiperfProcess
+from shardwright.drive.openai import engine_version
 from shardwright.rehearse.events import PhaseDone
 from shardwright.verify.proof import Check
 from shardwright.verify.verdict import judge
@@ -54,7 +55,8 @@ def aiperf_load(
             measure(tool, _scenario(n, slo.percentile), target, f"concurrency-{n}", method)
             for n in LOADS
         )
-        aim = Aim(tool=tool, target=target, facts=(("loaded from", "this machine, on its CPUs"),))
+        facts = (("loaded from", "this machine, on its CPUs"),)
+        aim = Aim(tool=tool, target=target, facts=facts, engine=engine_version(url))
         bench = Bench(
             name=model,
             runs=runs,

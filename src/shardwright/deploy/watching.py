@@ -19,7 +19,7 @@ from shardwright.deploy.progress import (
 from shardwright.deploy.starting import Starts
 from shardwright.deploy.target import Moved, Target, Tell, Told, Waiting
 from shardwright.deploy.usage import SharedPeaks
-from shardwright.model.cluster import Cluster, Object, reference
+from shardwright.model.cluster import OUTAGE_S, TRANSIENT, Cluster, Object, reference
 from shardwright.model.errors import ShardwrightError
 from shardwright.model.running import Clock
 
@@ -27,9 +27,6 @@ POLL_S = 2.0
 """Seconds between two looks at the endpoint's pods: one list by label, some kilobytes."""
 PEAK_EVERY_S = 30.0
 """Seconds between two looks at shared memory; kubelets count it once a minute."""
-OUTAGE_S = 180.0
-"""Seconds that an API server may be away: longer than a restart or a failover takes."""
-TRANSIENT = frozenset({"cluster-unreachable", "cluster-error", "cluster-busy"})
 
 
 class Watcher:

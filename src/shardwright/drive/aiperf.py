@@ -20,6 +20,7 @@ from shardwright.bench.aiperf import (
     Target,
     aiperf_config,
 )
+from shardwright.bench.failure import all_failed
 from shardwright.bench.run import ResultFiles
 from shardwright.bench.scenario import Scenario
 from shardwright.model.errors import ShardwrightError
@@ -55,7 +56,7 @@ class AiperfProcess:
             code = self._run(argv, out.fileno(), is_local=Path(target.tokenizer).is_dir())
         summary = place / SUMMARY
         if code != 0 or not summary.is_file():
-            raise _failed(code, log)
+            raise all_failed(_text(place / RECORDS)) or _failed(code, log)
         return ResultFiles(
             folder=str(place),
             summary=summary.read_text(),

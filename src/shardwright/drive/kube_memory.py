@@ -37,6 +37,7 @@ class MemoryCluster:
         self._version += 1
         stored = copy.deepcopy(obj)
         stored["metadata"]["resourceVersion"] = str(self._version)
+        stored["metadata"].setdefault("uid", f"uid-{self._version}")
         self.objects[self._key(reference(obj))] = stored
         return copy.deepcopy(stored)
 

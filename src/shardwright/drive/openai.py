@@ -11,8 +11,8 @@ from shardwright.model.errors import ShardwrightError
 TIMEOUT_S = 10
 
 
-def served_model(url: str, api_key: str | None) -> str:
-    """Return the first model the endpoint serves. Raises ShardwrightError if it does not answer."""
+def served_models(url: str, api_key: str | None) -> tuple[str, ...]:
+    """Return the models that are served, at least one. Raises ShardwrightError for no answer."""
     request = urllib.request.Request(f"{url.rstrip('/')}/v1/models")  # noqa: S310  (checked below)
     if request.type not in ("http", "https"):
         raise _unreachable(url, "only http and https can be loaded")
@@ -20,12 +20,15 @@ def served_model(url: str, api_key: str | None) -> str:
         request.add_header("Authorization", f"Bearer {api_key}")
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
-            return str(json.load(answer)["data"][0]["id"])
+            models = tuple(str(each["id"]) for each in json.load(answer)["data"])
     except urllib.error.HTTPError as error:
         hint = "pass --api-key-env" if error.code in (401, 403) else "is it an OpenAI endpoint?"
         raise _unreachable(url, f"it answers {error.code}; {hint}") from error
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise _unreachable(url, str(error)) from error
+    if not models:
+        raise _unreachable(url, "it names no model")
+    return models
 
 
 def engine_version(url: str) -> str:

@@ -14,6 +14,11 @@ from shardwright.model.running import Http
 
 Object = dict[str, Any]
 
+OUTAGE_S = 180.0
+"""Seconds that an API server may be away: longer than a restart or a failover takes."""
+TRANSIENT = frozenset({"cluster-unreachable", "cluster-error", "cluster-busy"})
+"""Codes of errors that time may mend."""
+
 FIELD_MANAGER = "shardwright"
 """Owner of the fields we set, by which the API server tells ours from everybody else's."""
 

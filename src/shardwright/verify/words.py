@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from shardwright.model.measured import Measured
 from shardwright.verify.verdict import Outcome, Term, Verdict
 
@@ -46,6 +48,23 @@ def verdict_text(measured: Measured, verdict: Verdict) -> str:
             out.append(f"      {finding.remedy}")
     out.append(f"  measured by {tool} over {measured.duration_s:.1f} s, {_load(measured)}")
     return "\n".join(out) + "\n"
+
+
+def answer_words(message: str) -> str:
+    """Take the sentence out of an error that an OpenAI endpoint answered with.
+
+    >>> answer_words('{"error": {"message": "The model `x` does not exist.", "code": 404}}')
+    'The model `x` does not exist.'
+    >>> answer_words("Connection refused")
+    'Connection refused'
+    """
+    try:
+        answer = json.loads(message)
+    except ValueError:
+        return message
+    inner = answer.get("error", answer) if isinstance(answer, dict) else answer
+    words = inner.get("message") if isinstance(inner, dict) else inner
+    return words if isinstance(words, str) else message
 
 
 def _load(measured: Measured) -> str:

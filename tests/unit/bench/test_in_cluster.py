@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from shardwright.bench.aiperf import Target
-from shardwright.bench.endpoint import find_dcgm, find_endpoint
+from shardwright.bench.endpoint import engine_version, find_dcgm, find_endpoint, served_models
+from shardwright.bench.failure import all_failed, is_about_model, model_not_served
 from shardwright.bench.in_cluster import JobTool
 from shardwright.bench.job import PodTool, job_objects
 from shardwright.bench.pods import send_load
@@ -17,6 +18,7 @@ from shardwright.bench.vllm_bench import vllm_bench_argv
 from shardwright.drive.kube_memory import MemoryCluster
 from shardwright.model.cluster import ObjectRef
 from shardwright.model.errors import ShardwrightError
+from shardwright.model.running import Reply
 
 DATA = Path(__file__).parents[2] / "data" / "bench"
 LABELS = {"app.kubernetes.io/instance": "llama", "app.kubernetes.io/component": "serving"}
@@ -227,4 +229,124 @@ def test_a_load_that_fails_says_why_and_leaves_nothing(tmp_path, status, log, co
     with pytest.raises(ShardwrightError) as caught:
         tool(cluster, tmp_path, VLLM).run(SCENARIO, TARGET, "run")
     assert caught.value.code == code
+    assert not [ref for ref in cluster.objects if "bench" in ref.name]
+
+
+def kept(records=()):
+    lines = "\n".join(json.dumps(r) for r in records)
+    packs = packed("profile_export.jsonl", lines.encode())
+    return "\n".join([*packs, f"{END} 1"])
+
+
+def test_a_model_that_is_not_served_is_named_from_the_answers(tmp_path):
+    said = {"error": {"message": "The model `m` does not exist.", "code": 404}}
+    record = {"metadata": {}, "error": {"code": 404, "message": json.dumps(said)}}
+    cluster = cluster_that(lambda image: ({"phase": "Succeeded"}, kept([record, record])))
+    with pytest.raises(ShardwrightError) as caught:
+        tool(cluster, tmp_path, AIPERF).run(SCENARIO, TARGET, "run")
+    assert caught.value.details == ("404: The model `m` does not exist. (2 times)",)
+    assert is_about_model(caught.value, "m")
+    assert not is_about_model(caught.value, "other")
+    # one good request: the load failed for another reason
+    assert all_failed("\n".join(map(json.dumps, [record, {"metadata": {}}]))) is None
+    error = model_not_served("m", ("other",))
+    assert error.what == "the endpoint does not serve m; it serves other"
+
+
+class Answers:
+    """HTTP through the API server: bodies by path."""
+
+    def __init__(self, **bodies):
+        self.bodies = bodies
+
+    def send(self, url, *, body, key, timeout_s):
+        name = url.rsplit("/", 1)[1]
+        if name not in self.bodies:
+            return Reply(status=401, body=b"no")
+        assert url.startswith("Service/ml/llama:8000/")
+        return Reply(status=200, body=json.dumps(self.bodies[name]).encode())
+
+
+def test_version_and_models_are_asked_through_the_api_server_where_a_laptop_has_no_route():
+    cluster = MemoryCluster(service(), pod())
+    cluster.client = Answers(version={"version": "0.33.0"}, models={"data": [{"id": "a"}]})
+    assert engine_version(cluster, endpoint()) == "vLLM 0.33.0"
+    assert served_models(cluster, endpoint()) == ("a",)
+    cluster.client = Answers()
+    assert engine_version(cluster, endpoint()) == ""
+    assert served_models(cluster, endpoint()) == ()
+
+
+def test_what_is_left_of_a_load_removes_itself():
+    cluster = cluster_that(lambda image: ({"phase": "Succeeded"}, result()))
+    seen = []
+    inner = cluster.on_apply
+
+    def on_apply(obj):
+        seen.append(obj)
+        inner(obj)
+
+    cluster.on_apply = on_apply
+    tool(cluster, Path("/nowhere"), VLLM)._run(VLLM, SCENARIO, TARGET, "run")
+    job = next(o for o in seen if o["kind"] == "Job")
+    assert 0 < job["spec"]["ttlSecondsAfterFinished"] <= 3600
+    owner = seen[-1]["metadata"]["ownerReferences"][0]
+    assert (seen[-1]["kind"], owner["kind"], owner["uid"]) == (
+        "ConfigMap", "Job", job["metadata"]["uid"],
+    )  # fmt: skip
+
+
+def test_a_pod_that_does_not_end_is_waited_for_a_minute_and_then_said(tmp_path):
+    cluster = cluster_that(lambda image: ({"phase": "Succeeded"}, result()))
+    cluster.delete = lambda ref: True  # as on a node that is lost
+    said = []
+    job = tool(cluster, tmp_path, VLLM)
+    job.say = said.append
+    cluster.put({"apiVersion": "batch/v1", "kind": "Job",
+                 "metadata": {"name": "llama-bench-run", "namespace": "ml"}})  # fmt: skip
+    with pytest.raises(ShardwrightError) as caught:
+        job.run(SCENARIO, TARGET, "run")
+    assert caught.value.code == "bench-left-over"
+    assert job.clock.now() <= 200
+    assert "kubectl delete job,configmap llama-bench-run -n ml" in said[-1]
+
+
+def unreachable():
+    return ShardwrightError(code="cluster-unreachable", what="https://a does not answer")
+
+
+@pytest.mark.parametrize("away_s", [30, 1000])
+def test_an_api_server_that_is_away_is_waited_for_and_no_longer_than_it_is_worth(tmp_path, away_s):
+    cluster = cluster_that(lambda image: ({"phase": "Succeeded"}, result()))
+    job, said = tool(cluster, tmp_path, VLLM), []
+    job.say = said.append
+    whole, began = cluster.list, []
+
+    def listed(*args, **labels):
+        if cluster.objects and any(ref.kind == "Job" for ref in cluster.objects):
+            began.append(job.clock.now())
+            if job.clock.now() - began[0] < away_s:
+                raise unreachable()
+        return whole(*args, **labels)
+
+    cluster.list = listed
+    if away_s == 30:
+        assert job.run(SCENARIO, TARGET, "run").summary == '{"x": 1}'
+    else:
+        with pytest.raises(ShardwrightError) as caught:
+            job.run(SCENARIO, TARGET, "run")
+        assert caught.value.code == "cluster-unreachable"
+    assert sum("waiting up to" in line for line in said) == 1
+
+
+def test_an_interrupt_removes_the_load_first(tmp_path):
+    cluster = cluster_that(lambda image: ({"phase": "Running"}, ""))
+    job = tool(cluster, tmp_path, VLLM)
+
+    def interrupted(duration_s):
+        raise KeyboardInterrupt
+
+    job.clock.sleep = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        job.run(SCENARIO, TARGET, "run")
     assert not [ref for ref in cluster.objects if "bench" in ref.name]

@@ -12,6 +12,7 @@ from typing import Any
 
 from shardwright.model.finding import Finding, Severity
 from shardwright.model.measured import Distribution, Measured, Sample
+from shardwright.verify.words import answer_words
 
 MS = 1e-3
 NS = 1e-9
@@ -96,7 +97,8 @@ def _error_messages(document: dict[str, Any]) -> tuple[str, ...]:
     counts: Counter[str] = Counter()
     for entry in document.get("error_summary") or []:
         details = entry.get("error_details") or {}
-        message = str(details.get("message") or details.get("type") or "unknown error")
+        said = str(details.get("message") or details.get("type") or "unknown error")
+        message = answer_words(said)
         counts[" ".join(message.split())[:200]] += int(entry.get("count", 1))
     return tuple(message for message, _ in counts.most_common())
 
