@@ -92,7 +92,7 @@ doctor-score: $(STAMP)  ## score the doctor by family; CASES=folder of cases
 fit-memory: $(STAMP)  ## refit memory overheads from measured starts, rewrite docs/accuracy-memory.md
 	@$(PY) benchmarks/fit_memory.py
 
-bench: bench-planner  ## time the planner and lint, write docs/benchmarks.md
+bench: bench-planner bench-doctor  ## time the planner, lint and the doctor, write docs/benchmarks.md and docs/doctor.md
 	@$(PY) benchmarks/lint_speed.py
 
 bench-scale: $(STAMP)  ## time list, status and preflight on 1,000 nodes that kwok acts out; docs/scale.md
@@ -101,8 +101,8 @@ bench-scale: $(STAMP)  ## time list, status and preflight on 1,000 nodes that kw
 bench-overhead: $(STAMP)  ## what `shardwright bench` adds to bare AIPerf, in paired runs
 	@$(PY) benchmarks/bench_overhead.py
 
-bench-doctor: $(STAMP)  ## time the doctor over 16 ranks x 200 MB of logs (needs 3.2 GB of disk)
-	@$(PY) benchmarks/doctor_logs.py
+bench-doctor: $(STAMP)  ## time the doctor over 16 ranks x 200 MB of logs (needs 3.2 GB of disk), write docs/doctor.md
+	@$(PY) benchmarks/doctor_logs.py --write
 
 .PHONY: help setup docs rehearse static check test test-all test-bed testbed test-cluster format doctor-score bench bench-doctor bench-scale bench-overhead \
   bench-planner calibrate cross-validate accuracy fit-memory

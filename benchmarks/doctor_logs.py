@@ -2,7 +2,7 @@
 
 The logs are what a serving group writes for days: throughput lines, access lines, progress bars,
 NCCL channels and a few warnings, and at the end of one rank the failure. Needs 3.2 GB of disk.
-usage: python benchmarks/doctor_logs.py [--ranks 16] [--megabytes 200] [--folder DIR]
+usage: python benchmarks/doctor_logs.py [--ranks 16] [--megabytes 200] [--folder DIR] [--write]
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
+
+PAGE = Path(__file__).parents[1] / "docs" / "doctor.md"
+BEGIN, END = "<!-- speed: written by make bench-doctor -->", "<!-- end of speed -->"
 
 OOM = (
     "(Worker_TP3 pid=704) ERROR 11-24 10:12:07 [multiproc_executor.py:949] torch.OutOfMemoryError: "
@@ -66,37 +70,56 @@ def write_logs(folder: Path, num_ranks: int, num_bytes: int) -> None:
             log.write((OOM if rank == 3 else WATCHDOG.format(rank=rank)).encode())
 
 
+def measured(folder: Path) -> dict[str, object]:
+    """Run the command as a user does; return what it took and what it found."""
+    argv = [sys.executable, "-m", "shardwright", "doctor", "--evidence", str(folder), "-o", "json"]
+    load = os.getloadavg()[0]
+    started = time.monotonic()
+    done = subprocess.run(argv, stdout=subprocess.PIPE, check=False)
+    wall_s = time.monotonic() - started
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    first = json.loads(done.stdout)["findings"][0]
+    return {
+        "bytes": sum(p.stat().st_size for p in folder.iterdir()),
+        "wall_s": round(wall_s, 2),
+        "cpu_s": round(used.ru_utime + used.ru_stime, 2),
+        "peak_mib": round(used.ru_maxrss / 1024),
+        "load": round(load, 1),
+        "cores": len(os.sched_getaffinity(0)),
+        "first": first["code"],
+        "first_file": first["evidence"][0]["file"],
+    }
+
+
+def write(result: dict[str, object]) -> None:
+    """Put the figures into the page of the doctor."""
+    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
+    after = rest.split(END)[1]
+    when = datetime.now(tz=UTC).date()
+    words = (
+        f"Measured {when} on {result['cores']} cores at a load of {result['load']} before the start: "
+        f"{result['bytes'] / 1e9:.1f} GB in {result['wall_s']} s, {result['cpu_s']} s of processor time "
+        f"in all; the largest process held {result['peak_mib']} MiB. Where others use the machine, the "
+        "processor time is what to compare."
+    )
+    PAGE.write_text(f"{before}{BEGIN}\n{words}\n{END}{after}", encoding="utf-8")
+
+
 def main() -> None:
-    """Write the logs, run the command as a user does, print one line of JSON."""
+    """Write the logs, measure, print one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ranks", type=int, default=16)
     parser.add_argument("--megabytes", type=int, default=200)
-    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--folder", type=Path, help="where there is room for the logs")
+    parser.add_argument("--write", action="store_true", help="write docs/doctor.md as well")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(dir=options.folder))
     try:
         write_logs(folder, options.ranks, options.megabytes * 10**6)
-        argv = [
-            sys.executable,
-            "-m",
-            "shardwright",
-            "doctor",
-            "--evidence",
-            str(folder),
-            "-o",
-            "json",
-        ]
-        started = time.monotonic()
-        done = subprocess.run(argv, stdout=subprocess.PIPE, check=False)
-        wall_s = time.monotonic() - started
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        first = json.loads(done.stdout)["findings"][0]
-        print(json.dumps({  # noqa: T201 - the result
-            "bytes": sum(p.stat().st_size for p in folder.iterdir()), "wall_s": round(wall_s, 2),
-            "cpu_s": round(used.ru_utime + used.ru_stime, 2),
-            "peak_mib": round(used.ru_maxrss / 1024), "load": round(os.getloadavg()[0], 1), "first": first["code"],
-            "first_file": first["evidence"][0]["file"],
-        }))  # fmt: skip
+        result = measured(folder)
+        print(json.dumps(result))  # noqa: T201 - the result
+        if options.write:
+            write(result)
     finally:
         shutil.rmtree(folder)
 

@@ -222,7 +222,7 @@ def page(rows: list[Row], version: str | None, load: float) -> str:
         "nearest layouts and keeps every reason. It has no closed-form table of predictions, no",
         "search over GPU types and quantizations in one call, no 405B in 16 bits on 64 GPUs with",
         "pipeline stages, so these rows stand alone. `make bench` also runs the lint benchmark;",
-        "`make bench-doctor` needs 3.2 GB of disk and is apart.",
+        "`make bench-doctor` times the doctor (docs/doctor.md).",
     ]
     return "\n".join(lines) + "\n"
 

@@ -63,7 +63,7 @@ def command(
             remedy="name a deployed endpoint, or pass --evidence DIR|FILE|-",
         )  # fmt: skip
     report = examine(
-        evidence, planned=planned, unread=unread, num_threads=min(8, os.cpu_count() or 1)
+        evidence, planned=planned, unread=unread, num_workers=min(8, os.cpu_count() or 1)
     )
     if output == "json":
         print_json(as_json(report))

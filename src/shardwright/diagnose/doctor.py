@@ -64,13 +64,13 @@ def _patterns() -> Patterns:
 
 def examine(
     documents: Iterable[Document], *, planned: Planned | None = None,
-    unread: tuple[str, ...] = (), num_threads: int = 2,
+    unread: tuple[str, ...] = (), num_workers: int = 2,
 ) -> Report:  # fmt: skip
     """Read the evidence once and say what happened, first cause first.
 
     planned: what was expected, where it is known; then what differs from it is a cause as well.
     """
-    scanned = scan(documents, _patterns(), num_threads=num_threads)
+    scanned = scan(documents, _patterns(), num_workers=num_workers)
     evidence = replace(scanned, planned=planned)
     findings = diagnose(evidence, load_causes())
     return Report(

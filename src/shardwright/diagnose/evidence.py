@@ -35,10 +35,11 @@ class Source(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """One input. chunks: raw bytes in order, of any size, read once."""
+    """One input. chunks: raw bytes in order, of any size, read once. num_bytes: all, if known."""
 
     name: str
     chunks: Iterable[bytes]
+    num_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

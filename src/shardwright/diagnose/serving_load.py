@@ -179,7 +179,7 @@ def sequence_cap(evidence: Evidence) -> Iterator[Hit]:
     found = [
         s
         for s in samples(evidence)
-        if s.waiting and s.running == cap and s.kv is not None and s.kv < _ROOMY
+        if s.waiting and s.running == cap > 0 and s.kv is not None and s.kv < _ROOMY
     ]
     if found:
         yield replace(_loaded(found[0]), values={**_loaded(found[0]).values, "cap": str(cap)})

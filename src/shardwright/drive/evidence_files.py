@@ -20,9 +20,9 @@ def evidence_documents(path: str) -> list[Document]:
         return [Document(name="stdin", chunks=_chunks(sys.stdin.buffer))]
     root = Path(path)
     if root.is_file():
-        return [Document(name=root.name, chunks=_file_chunks(root))]
+        return [_document(root.name, root)]
     files = sorted(p for p in root.rglob("*") if p.is_file())
-    return [Document(name=str(p.relative_to(root)), chunks=_file_chunks(p)) for p in files]
+    return [_document(str(path.relative_to(root)), path) for path in files]
 
 
 def pack(files: Mapping[str, str], target: Path) -> int:
@@ -41,6 +41,10 @@ def pack(files: Mapping[str, str], target: Path) -> int:
     return len(packed.getvalue())
 
 
+def _document(name: str, path: Path) -> Document:
+    return Document(name=name, chunks=_file_chunks(path), num_bytes=path.stat().st_size)
+
+
 def _file_chunks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as stream:
         yield from _chunks(stream)
@@ -48,4 +52,5 @@ def _file_chunks(path: Path) -> Iterator[bytes]:
 
 def _chunks(stream: BinaryIO) -> Iterator[bytes]:
     while chunk := stream.read(CHUNK_BYTES):
-        yield chunk
+        # to the end of its line, so that nothing has to be carried over and copied
+        yield chunk if chunk.endswith(b"\n") else chunk + stream.readline(CHUNK_BYTES)

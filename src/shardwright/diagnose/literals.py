@@ -1,0 +1,137 @@
+"""The words a pattern cannot match without, and a gate that looks for all of them at once.
+
+Most of a log is lines that say nothing, over and over. One automaton of words that do not occur
+there (every pattern needs one of them) reads a chunk in one pass; only where it stops are patterns
+looked at. Words that a log is full of (`tokens/s`) become hot and are left out for it: a pattern is
+then known by another of its words, or runs directly. Called by scanning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from re import _constants as code  # type: ignore[attr-defined]
+from re import _parser as parser  # type: ignore[attr-defined]
+from typing import Any, Final
+
+import re2
+
+_HOT_FROM: Final = 3
+"""Chunks of a document with a word, from which it is hot there."""
+_MOST_DIRECT: Final = 3
+"""Patterns worth running over a whole chunk instead of asking the filter for candidates."""
+_LOOKED_AT_BYTES: Final = 1 << 16
+"""From the first word on, for what else the chunk is full of."""
+_MEMORY_BYTES: Final = 16 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """Words, in lower case: one of `words` if it is a leaf; else of every or of any of `parts`."""
+
+    words: frozenset[str] = frozenset()
+    parts: tuple[Need, ...] = ()
+    is_any: bool = False
+
+    def cover(self, hot: frozenset[str]) -> frozenset[str] | None:
+        """Choose words of which a match has at least one, none of them hot; None if impossible."""
+        if self.words:
+            return None if self.words & hot else self.words
+        chosen = [part.cover(hot) for part in self.parts]
+        if self.is_any:
+            known = [each for each in chosen if each is not None]
+            return frozenset().union(*known) if known and len(known) == len(chosen) else None
+        return max((c for c in chosen if c is not None), key=_rarity, default=None)
+
+
+def _rarity(words: frozenset[str]) -> tuple[int, int, list[str]]:
+    """Prefer long words, then few of them."""
+    return (min(map(len, words)), -len(words), sorted(words))
+
+
+def need_of(pattern: str) -> Need:
+    """Read what a pattern needs. Case is ignored, so it asks for too little, never for too much.
+
+    >>> sorted(need_of(r"disk (?:full|quota \\d+)").cover(frozenset()))
+    ['disk ']
+    >>> sorted(need_of(r"disk (?:full|quota \\d+)").cover(frozenset({"disk "})))
+    ['full', 'quota ']
+    """
+    return _sequence(parser.parse(pattern))
+
+
+def _sequence(items: Iterable[tuple[Any, Any]]) -> Need:
+    parts: list[Need] = []
+    run = ""
+    for operation, argument in items:
+        if operation is code.LITERAL:
+            run += chr(argument)
+        elif operation is not code.AT:  # what has no width does not part words
+            parts += _leaf(run)
+            run = ""
+            parts += _item(operation, argument)
+    return Need(parts=(*parts, *_leaf(run)))
+
+
+def _item(operation: Any, argument: Any) -> list[Need]:
+    if operation is code.SUBPATTERN:
+        return [_sequence(argument[3])]
+    if operation is code.BRANCH:
+        return [Need(parts=tuple(_sequence(each) for each in argument[1]), is_any=True)]
+    if operation in (code.MAX_REPEAT, code.MIN_REPEAT) and argument[0] >= 1:
+        return [_sequence(argument[2])]
+    return []
+
+
+def _leaf(run: str) -> list[Need]:
+    return [Need(words=frozenset({run.lower()}))] if run else []
+
+
+@dataclass(slots=True)
+class Heat:
+    """Which words one document is full of, and how many chunks of it were read."""
+
+    num_chunks: int = 0
+    seen: Counter[str] = field(default_factory=Counter)
+    hot: frozenset[str] = frozenset()
+
+    def note(self, words: Iterable[bytes]) -> None:
+        """Count a chunk with these words."""
+        self.seen.update(word.decode("utf-8", "replace") for word in words)
+        if any(count == _HOT_FROM for count in self.seen.values()):
+            self.hot = frozenset(word for word, n in self.seen.items() if n >= _HOT_FROM)
+
+
+class Gate:
+    """Tells chunks in which no pattern can match from those worth a look. Shared by threads."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        """Read what each pattern needs."""
+        self._needs = tuple(need_of(pattern) for pattern in patterns)
+        self._words = lru_cache(maxsize=8)(self._words_without)
+
+    def _words_without(self, hot: frozenset[str]) -> tuple[Any, tuple[int, ...]]:
+        covers = [need.cover(hot) for need in self._needs]
+        words = sorted(frozenset().union(*(c for c in covers if c is not None)))
+        options = re2.Options()
+        options.max_mem = _MEMORY_BYTES
+        options.case_sensitive = False
+        union = re2.compile("|".join(re.escape(word) for word in words), options)
+        return union, tuple(n for n, cover in enumerate(covers) if cover is None)
+
+    def direct(self, chunk: bytes, heat: Heat, done: Iterable[int]) -> tuple[int, ...] | None:
+        """Return the patterns to run over the chunk if no other can match there; None: any may.
+
+        done: patterns that are not looked for any more.
+        """
+        union, without = self._words(heat.hot)
+        found = union.search(chunk)
+        if found is not None:
+            near = chunk[found.start() : found.start() + _LOOKED_AT_BYTES]
+            heat.note({m.group().lower() for m in union.finditer(near)})
+            return None
+        left = tuple(set(without) - set(done))
+        return tuple(sorted(left)) if len(left) <= _MOST_DIRECT else None

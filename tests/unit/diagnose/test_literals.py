@@ -1,0 +1,94 @@
+"""The gate may let through too much, and must never keep out a line that a pattern matches."""
+
+import random
+from pathlib import Path
+
+import pytest
+import re2
+
+from shardwright.diagnose.causes import load_benign, load_causes
+from shardwright.diagnose.evidence import Document
+from shardwright.diagnose.literals import Gate, Heat, need_of
+from shardwright.diagnose.scanning import Patterns, scan
+
+PATTERNS = sorted(
+    {s.pattern for c in load_causes() for s in c.signals if s.pattern} | set(load_benign())
+)
+DATA = Path(__file__).parents[2] / "data"
+TEXTS = [p.read_text(errors="replace") for p in sorted(DATA.glob("*/*/evidence.txt"))]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("no space left", {"no space left"}),
+        ("(?i)No Space|disk full", {"no space", "disk full"}),
+        (r"(?:a{2}bc|long words?) x", {" x"}),
+        (r"code \d+ means (?:this|one)", {" means "}),
+        (r"(?P<what>ibv_\w+) failed", {" failed"}),
+        (r"x(?:optional)?yz", {"yz"}),
+        (r"[Rr]ay started", {"ay started"}),
+        (r"^\bword\b$", {"word"}),
+    ],
+)
+def test_the_rarest_words_are_chosen(pattern, words):
+    assert need_of(pattern).cover(frozenset()) == words
+
+
+def test_a_pattern_is_known_by_another_word_when_one_is_hot():
+    need = need_of(r"NCCL INFO Channel [^\n]{0,80} via SHM/\w+")
+    assert need.cover(frozenset()) == {"nccl info channel "}
+    assert need.cover(frozenset({"nccl info channel "})) == {" via shm/"}
+    assert need.cover(frozenset({"nccl info channel ", " via shm/"})) is None
+
+
+def test_a_pattern_without_a_word_has_no_cover():
+    assert need_of(r"\d+|word").cover(frozenset()) is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_is_hot_a_matching_line_is_let_through(seed):
+    """Over all evidence there is, and random choices of hot words."""
+    rng = random.Random(seed)
+    gate = Gate(PATTERNS)
+    compiled = [re2.compile(f"(?m){pattern}") for pattern in PATTERNS]
+    covers = [need_of(pattern).cover(frozenset()) or frozenset() for pattern in PATTERNS]
+    words = sorted(frozenset().union(*covers))
+    for text in rng.sample(TEXTS, 40):
+        hot = frozenset(rng.sample(words, 5) + [w for w in words if w in text.lower()][:seed])
+        heat = Heat(hot=hot)
+        let = gate.direct(text.encode(), heat, ())
+        if let is not None:
+            matching = {n for n, pattern in enumerate(compiled) if pattern.search(text)}
+            assert matching <= set(let)
+
+
+def test_a_long_log_gives_the_same_hits_with_and_without_the_gate(monkeypatch):
+    """Forty small chunks of ordinary lines with trouble in some, gated from the second on."""
+    rng = random.Random(7)
+    quiet = "INFO 11-20 09:03:11 [loggers.py:257] Engine 000: 5.1 tokens/s, via P2P/CUMEM\n"
+    chunks = [quiet * 20 + (rng.choice(TEXTS) + "\n") * (n % 3 == 2) for n in range(40)]
+    patterns = {s.name: f"(?m){s.pattern}" for c in load_causes() for s in c.signals if s.pattern}
+
+    def scanned(ungated):
+        monkeypatch.setattr("shardwright.diagnose.scanning._CHUNKS_UNGATED", ungated)
+        document = Document(name="a.log", chunks=[each.encode() for each in chunks])
+        return scan([document], Patterns(patterns))
+
+    assert scanned(1) == scanned(1000)
+
+
+def test_processes_and_threads_give_the_same(monkeypatch):
+    patterns = {s.name: f"(?m){s.pattern}" for c in load_causes() for s in c.signals if s.pattern}
+    compiled = Patterns(patterns)
+
+    def documents():
+        return [
+            Document(name=f"{n}.log", chunks=[text.encode()], num_bytes=len(text))
+            for n, text in enumerate(TEXTS[:12])
+        ]
+
+    threaded = scan(documents(), compiled)
+    monkeypatch.setattr("shardwright.diagnose.side_by_side.WORTH_FORKING_BYTES", 1)
+    assert scan(documents(), compiled) == threaded
+    assert threaded.hits
