@@ -1,4 +1,4 @@
-"""`python -m testbed up|newest|down|status|kubeconfig|logs|images|build`."""
+"""`python -m testbed able|up|newest|down|status|kubeconfig|logs|images|build`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import argparse
 import json
 import sys
 
-from testbed import bed, newest
+from testbed import ability, bed, newest
 from testbed.layout import kubeconfig_path, newest_kubeconfig_path, state_dir
 from testbed.shell import TestbedError
 
 ADDONS = ("kuberay", "kwok", "lws")
+UNABLE = 4
+"""Exit code of `able` where no bed can run."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -27,6 +29,7 @@ def _parser() -> argparse.ArgumentParser:
             default="kuberay,lws",
             help=f"controllers, by comma: {', '.join(ADDONS)}; or none",
         )
+    commands.add_parser("able", help="say what keeps a bed from running here: 4, or 0 if nothing")
     commands.add_parser("newest", help="add the newest API server, which judges manifests only")
     commands.add_parser("down", help="remove everything")
     commands.add_parser("status", help="say what stands, as JSON")
@@ -56,33 +59,48 @@ def _print_logs(name: str, lines: int) -> None:
             print("\n".join(path.read_text(errors="replace").splitlines()[-lines:]))
 
 
+def _able() -> int:
+    found = list(ability.obstacles())
+    print("\n".join(found or ["a bed can run here"]))
+    return UNABLE if found else 0
+
+
+def _change(options: argparse.Namespace) -> None:
+    """Build, bring up, add to, or remove."""
+    match options.command:
+        case "up":
+            bed.up(
+                bed.Wish(
+                    num_nodes=options.nodes,
+                    gpus_per_node=options.gpus,
+                    addons=_addons(options.addons),
+                )
+            )
+        case "build":
+            bed.build(frozenset(_addons(options.addons)))
+        case "down":
+            bed.down()
+        case "images":
+            bed.load_images(bed.standing())
+        case "newest":
+            newest.up()
+
+
 def main() -> int:
-    """Run one command; 3 when the bed fails."""
+    """Run one command; 3 when the bed fails, 4 when none can run here."""
     options = _parser().parse_args()
     try:
         match options.command:
-            case "up":
-                bed.up(
-                    bed.Wish(
-                        num_nodes=options.nodes,
-                        gpus_per_node=options.gpus,
-                        addons=_addons(options.addons),
-                    )
-                )
-            case "build":
-                bed.build(frozenset(_addons(options.addons)))
-            case "down":
-                bed.down()
+            case "able":
+                return _able()
             case "status":
                 print(json.dumps(bed.status(), indent=2, sort_keys=True))
-            case "images":
-                bed.load_images(bed.standing())
-            case "newest":
-                newest.up()
             case "kubeconfig":
                 print(newest_kubeconfig_path() if options.newest else kubeconfig_path())
             case "logs":
                 _print_logs(options.name, options.lines)
+            case _:
+                _change(options)
     except TestbedError as error:
         print(f"error: {error}", file=sys.stderr)
         return 3

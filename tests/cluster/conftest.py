@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +17,11 @@ from pathlib import Path
 import pytest
 from lightkube import Client, KubeConfig
 from lightkube.models.meta_v1 import ObjectMeta
-from lightkube.resources.core_v1 import Namespace
+from lightkube.resources.core_v1 import Namespace, Pod
 from testbed.layout import kubeconfig_path
+
+GPUS_BACK_S = 90
+"""A pod may take its whole grace, 30 s, and the kubelet some more."""
 
 
 def pytest_configure() -> None:
@@ -45,6 +49,27 @@ def kubeconfig() -> Path:
 def client(kubeconfig: Path) -> Iterator[Client]:
     with Client(config=KubeConfig.from_file(kubeconfig)) as client:
         yield client
+
+
+@pytest.fixture
+def idle(client: Client) -> None:
+    """Wait until no pod reserves a GPU: namespaces of earlier tests end in the background."""
+    end = time.monotonic() + GPUS_BACK_S
+    while holders := sorted(
+        f"{pod.metadata.namespace}/{pod.metadata.name}"  # type: ignore[union-attr]
+        for pod in client.list(Pod, namespace="*")
+        if reserves_gpu(pod)
+    ):
+        assert time.monotonic() < end, f"GPUs are still reserved by {', '.join(holders)}"
+        time.sleep(2)
+
+
+def reserves_gpu(pod: Pod) -> bool:
+    if pod.spec is None or (pod.status and pod.status.phase in ("Succeeded", "Failed")):
+        return False
+    sizes = [each.resources.limits for each in pod.spec.containers if each.resources]
+    on_bed = not (pod.spec.nodeName or "").startswith("fake-")
+    return on_bed and any("nvidia.com/gpu" in (limits or {}) for limits in sizes)
 
 
 @pytest.fixture

@@ -28,8 +28,8 @@ spec:
 
 
 @pytest.fixture
-def bed(kubeconfig: Path) -> Path:
-    """The image with the engine is the test bed's own."""
+def bed(kubeconfig: Path, idle: None) -> Path:
+    """The image with the engine is the test bed's own. Members want all GPUs of a node each."""
     if kubeconfig != kubeconfig_path():
         pytest.skip(f"{IMAGE} is only on the test bed; this is {kubeconfig}")
     if not list(engines_dir().glob("*/bin/vllm")):

@@ -36,11 +36,11 @@ from shardwright.drive.kubectl import Kubectl
 from shardwright.engines import find_engine
 from shardwright.engines.rehearsal import Rehearsal
 from shardwright.launch.build import build_launch_plan
-from shardwright.model.cluster import Object, ObjectRef
+from shardwright.model.cluster import Cluster, Object, ObjectRef
 from shardwright.model.errors import ExitCode, ShardwrightError, usage_error
 from shardwright.model.finding import Severity
 from shardwright.model.plain import plain
-from shardwright.model.running import Leftovers
+from shardwright.model.running import Clock, Leftovers
 from shardwright.planner.plan import make_plan
 from shardwright.rehearse.cluster_drill import Aftermath
 from shardwright.rehearse.coverage import refuse
@@ -178,17 +178,25 @@ def _drill(
     return drilled(group, progress.show)
 
 
+def await_free(cluster: Cluster, clock: Clock, ref: ObjectRef) -> None:
+    """Wait for a namespace that is being removed already; refuse one that somebody uses."""
+    end = clock.now() + REMOVE_S
+    while (found := cluster.get(ref)) is not None:
+        if "deletionTimestamp" not in found["metadata"] or clock.now() >= end:
+            raise usage_error(
+                "rehearsal-under-way",
+                f"namespace {ref.name} exists: another rehearsal runs, or one was cut off",
+                remedy=f"wait for it, or kubectl delete namespace {ref.name}",
+            )
+        clock.sleep(1.0)
+
+
 @contextmanager
 def own_namespace(cluster: KubeCluster, scene: ClusterScene, progress: Progress) -> Iterator[None]:
     """Make the namespace and the Secrets that pods name; remove all of it in the end."""
     plan = scene.plan
     ref = ObjectRef(api_version="v1", kind="Namespace", name=plan.namespace)
-    if cluster.get(ref) is not None:
-        raise usage_error(
-            "rehearsal-under-way",
-            f"namespace {plan.namespace} exists: another rehearsal runs, or one was cut off",
-            remedy=f"wait for it, or kubectl delete namespace {plan.namespace}",
-        )
+    await_free(cluster, SystemClock(), ref)
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": plan.namespace}})
     try:
         for secret in plan.secrets:
