@@ -93,16 +93,3 @@ def start(container, *, space, folder, files, hosts, env):
             stdout=log,
             stderr=subprocess.STDOUT,
         )
-
-
-def ssh_keys(folder):
-    """Make the keys of a group as a deployment does once; return them by their names."""
-    for name in ("id_ed25519", "ssh_host_ed25519_key"):
-        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(folder / name))
-    public = (folder / "ssh_host_ed25519_key.pub").read_text().split()
-    return {
-        "id_ed25519": (folder / "id_ed25519").read_text(),
-        "authorized_keys": (folder / "id_ed25519.pub").read_text(),
-        "ssh_host_ed25519_key": (folder / "ssh_host_ed25519_key").read_text(),
-        "known_hosts": f"* {public[0]} {public[1]}\n",
-    }

@@ -1,4 +1,4 @@
-"""The rendered MPI cells, started for real: sshd, mpirun, two pods, a stand-in for each rank."""
+"""The rendered MPI cells, started for real: the job's keys, sshd, mpirun, a stand-in per rank."""
 
 import re
 import shutil
@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .pods import can_make_namespaces, lose, network, ssh_keys, start
+from .one_secret import made_keys
+from .pods import can_make_namespaces, lose, network, start
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "render"
 pytestmark = pytest.mark.skipif(
@@ -34,7 +35,7 @@ def world(case, program, folder):
     }
     guard = next(e for e in found if e["kind"] == "ConfigMap" and "guard" in e["metadata"]["name"])
     service = next(iter(sets.values()))["serviceName"]
-    keys = ssh_keys(folder)
+    keys = made_keys(folder)
     files = {f"shardwright-ssh/{name}": text for name, text in keys.items()}
     files["shardwright/group.py"] = guard["data"]["group.py"]
     files[f"bin/{program}"] = STAND_IN

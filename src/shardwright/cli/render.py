@@ -83,15 +83,9 @@ def notes(launch: LaunchPlan) -> list[str]:
     from shardwright.lint.objects import from_values
     from shardwright.lint.run import lint_objects
     from shardwright.model.finding import Severity
-    from shardwright.model.launch import SecretOrigin
     from shardwright.render.objects import kubernetes_objects
 
     out = [
-        f"secret {secret.name} must hold {', '.join(secret.keys)}: docs/render.md has the commands"
-        for secret in launch.secrets
-        if secret.origin is SecretOrigin.GENERATED
-    ]
-    out += [
         f"job {task.name} needs {task.gpus} GPUs: apply it alone and wait for it, or the pods that"
         " wait for its result hold them"
         for task in launch.tasks

@@ -22,6 +22,7 @@ from shardwright.deploy.inventory import (
     to_object,
     union,
 )
+from shardwright.deploy.jobs import JobWatch, is_awaited
 from shardwright.deploy.outcome import Outcome, Result
 from shardwright.deploy.removal import find_inventory, remove
 from shardwright.deploy.slots import Slot, instance
@@ -102,9 +103,9 @@ class Rollout:
             return Outcome(result=Result.UNCHANGED, revision=record.revision)
         beside = bool(record.revision) and slot.value != record.slot
         begun = self._begin(record, objects, changes, slot, beside=beside)
-        self._apply(objects, changes, leave=self._public(beside=beside))
+        problems = self._apply(objects, changes, leave=self._public(beside=beside))
         watcher = self._watcher(slot, begun.outdated)
-        problems = watcher.settle()
+        problems = problems or watcher.settle()
         if problems:
             return self._fail(record, objects, problems, rollback=rollback)
         if beside and (problems := self._move_traffic(watcher, objects, changes)):
@@ -194,16 +195,23 @@ class Rollout:
 
     def _apply(
         self, objects: tuple[Object, ...], changes: tuple[ObjectChange, ...], leave: str | None
-    ) -> None:
-        """Make every change; leave: the Service that stays as it is, and with it the old group."""
+    ) -> tuple[str, ...]:
+        """Make every change, in order; return what is wrong with a job the rest must wait for.
+
+        leave: the Service that stays as it is, and with it the old group.
+        """
         by_ref = {change.ref: change for change in changes}
         for each in objects:
             change = by_ref[reference(each)]
-            if change.verb is Verb.KEEP or _is_service(each, leave):
-                continue
-            self._change(each, change)
+            if change.verb is not Verb.KEEP and not _is_service(each, leave):
+                self._change(each, change)
+            if is_awaited(each):
+                watch = JobWatch(self.cluster, self.clock, self.target, self.tell, each)
+                if problems := watch.finish():
+                    return problems
         if leave is None:
             self._remove(changes)
+        return ()
 
     def _change(self, obj: Object, change: ObjectChange) -> None:
         if change.verb is Verb.REPLACE:
@@ -286,7 +294,9 @@ class Rollout:
         back = planned_changes(self.cluster, self.target, record.good)
         pods = self._watcher(Slot(record.slot)).pods()
         restarted = any(each.restarts for each in back)
-        self._apply(record.good, tuple(c for c in back if c.verb is not Verb.REMOVE), leave=None)
+        moving = tuple(c for c in back if c.verb is not Verb.REMOVE)
+        for problem in self._apply(record.good, moving, leave=None):
+            self.tell(Told(text=problem))
         for change in _removals(replace(record, owned=references(objects)), record.good):
             self.cluster.delete(change.ref)
         outdated = tuple(str(each["metadata"].get("uid")) for each in pods) if restarted else ()

@@ -1,5 +1,6 @@
 """Pods read Secrets when they start, so a Secret that changed must start them again.
 
+A Secret that was deployed with the pods is filled by the cluster itself: no change of the user's.
 Each pod template carries a mark made of the versions of the Secrets its pods read. A Secret changed
 since the last deployment changes the mark, and with it the template: the update is then said and
 made like any other. Weights stay where they are, since jobs carry no mark.
@@ -20,14 +21,15 @@ MARK = "shardwright.dev/secrets"
 
 def marked(cluster: Cluster, objects: tuple[Object, ...]) -> tuple[Object, ...]:
     """Mark the pod templates of all workloads; without a Secret, or without the right, none."""
+    ours = frozenset(each["metadata"]["name"] for each in objects if each["kind"] == "Secret")
     return tuple(
-        _with_mark(cluster, each) if each["kind"] in WORKLOADS else each for each in objects
+        _with_mark(cluster, each, ours) if each["kind"] in WORKLOADS else each for each in objects
     )
 
 
-def _with_mark(cluster: Cluster, obj: Object) -> Object:
+def _with_mark(cluster: Cluster, obj: Object, ours: frozenset[str]) -> Object:
     versions = []
-    for name in sorted(set(_secret_names(obj["spec"]))):
+    for name in sorted(set(_secret_names(obj["spec"])) - ours):
         ref = ObjectRef(
             api_version="v1", kind="Secret", name=name, namespace=obj["metadata"]["namespace"]
         )

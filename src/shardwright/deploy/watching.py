@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from shardwright.deploy.inventory import COMPONENT, INSTANCE
 from shardwright.deploy.members import seated
+from shardwright.deploy.patience import until_told
 from shardwright.deploy.progress import (
     PodProgress,
     Stage,
@@ -19,12 +20,10 @@ from shardwright.deploy.progress import (
 from shardwright.deploy.starting import Starts
 from shardwright.deploy.target import Moved, Target, Tell, Told, Waiting
 from shardwright.deploy.usage import SharedPeaks
-from shardwright.model.cluster import OUTAGE_S, TRANSIENT, Cluster, Object, reference
+from shardwright.model.cluster import Cluster, Object, reference
 from shardwright.model.errors import ShardwrightError
 from shardwright.model.running import Clock
 
-POLL_S = 2.0
-"""Seconds between two looks at the endpoint's pods: one list by label, some kilobytes."""
 PEAK_EVERY_S = 30.0
 """Seconds between two looks at shared memory; kubelets count it once a minute."""
 
@@ -63,24 +62,7 @@ class Watcher:
 
     def settle(self) -> tuple[str, ...]:
         """Watch until every pod is ready; return what is wrong if that will not happen."""
-        away_since: float | None = None
-        while True:
-            try:
-                problems = self._look()
-            except ShardwrightError as error:
-                now = self.clock.now()
-                away_since = now if away_since is None else away_since
-                if error.code not in TRANSIENT or now - away_since > OUTAGE_S:
-                    raise
-                if now == away_since:
-                    self.tell(Told(text=f"{error.what}; waiting up to {OUTAGE_S:.0f} s for it"))
-            else:
-                if away_since is not None:
-                    self.tell(Told(text="the API server answers again"))
-                    away_since = None
-                if problems is not None:
-                    return problems
-            self.clock.sleep(POLL_S)
+        return until_told(self._look, self.clock, self.tell)
 
     def _look(self) -> tuple[str, ...] | None:
         budgets = stage_budgets(self.target.budgets, self.target.schedule_s)

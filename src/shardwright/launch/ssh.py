@@ -1,4 +1,4 @@
-"""Keys with which the members of an MPI world reach each other, by name; deploy makes them once."""
+"""Keys with which the members of an MPI world reach each other, by name; the cluster makes them."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def ssh_mounts(serve: Serve) -> tuple[Mount, ...]:
             path=SSH_FOLDER,
             source=_name(serve),
             is_read_only=True,
+            keys=SSH_KEYS,
         ),
     )
 

@@ -79,7 +79,10 @@ class VolumeKind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """A volume at a path. source: name of the claim, secret or config; the path on the host."""
+    """A volume at a path. source: name of the claim, secret or config; the path on the host.
+
+    keys: those of a secret that must be there; none for all it has. A pod waits for those named.
+    """
 
     volume: str
     kind: VolumeKind
@@ -87,6 +90,7 @@ class Mount:
     source: str | None = None
     is_read_only: bool = False
     size_bytes: int | None = None
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

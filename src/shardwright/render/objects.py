@@ -10,6 +10,7 @@ from shardwright.render.deployment import deployment_objects
 from shardwright.render.emit import Object, plain
 from shardwright.render.gang import pod_groups
 from shardwright.render.jobs import job, job_service
+from shardwright.render.keys import key_objects
 from shardwright.render.kuberay import kuberay_objects
 from shardwright.render.lws import lws_objects
 from shardwright.render.monitoring import monitoring_objects
@@ -39,6 +40,7 @@ def explained_objects(plan: LaunchPlan) -> tuple[Object, ...]:
         network_policy(plan),
         serving_service(plan),
         *routes(plan),
+        *key_objects(plan),
         pre_pull_job(plan),
         *pod_groups(plan),
         *(job_service(plan, task) for task in plan.tasks),

@@ -26,7 +26,12 @@ def _source(mount: Mount) -> Object:
         case VolumeKind.SCRATCH:
             return {"emptyDir": size}
         case VolumeKind.SECRET:
-            return {"secret": {"secretName": mount.source, "defaultMode": 0o440}}
+            secret: Object = {"secretName": mount.source, "defaultMode": 0o440}
+            if mount.keys:
+                secret["items"] = Because(
+                    [{"key": key, "path": key} for key in mount.keys], "the pod waits for them"
+                )
+            return {"secret": secret}
         case VolumeKind.CONFIG:
             return {"configMap": {"name": mount.source, "defaultMode": 0o555}}
         case VolumeKind.HOST_PATH:

@@ -68,6 +68,17 @@ def test_a_new_hub_token_changes_nothing(plan: LaunchPlan) -> None:
     assert changed(cluster, plan) == set()
 
 
+def test_keys_that_the_cluster_made_for_itself_restart_nothing() -> None:
+    plan = launch_plan(GOLDEN / "tensorrt-llm-mpi" / "request.yaml")
+    cluster = MemoryCluster()
+    for each in marked(cluster, slot_objects(plan, Slot.OWN)):
+        cluster.apply(each)
+    cluster.put(secret("llama-405b-ssh", "keys"))
+    objects = [e for e in slot_objects(plan, Slot.OWN) if e["kind"] == "StatefulSet"]
+    again = [e for e in marked(cluster, slot_objects(plan, Slot.OWN)) if e in objects]
+    assert again == objects
+
+
 def test_where_secrets_may_not_be_read_there_is_no_mark(plan: LaunchPlan) -> None:
     class Closed(MemoryCluster):
         def get(self, ref):
