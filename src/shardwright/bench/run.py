@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shardwright.bench.aiperf import SUMMARY, Target
-from shardwright.bench.scenario import Scenario, at_concurrency, repeated
+from shardwright.bench.scenario import DEFAULT_CONCURRENCY, Scenario, at_concurrency, repeated
 from shardwright.bench.search import highest_pass, next_concurrency
 from shardwright.bench.server import ServerSide, read_server_side
 from shardwright.bench.telemetry import GpuUse, read_gpu_use
 from shardwright.model.measured import Measured
+from shardwright.model.running import Clock
 from shardwright.verify.readers import read_result
 from shardwright.verify.repeats import pooled
 from shardwright.verify.steady import steady
@@ -113,23 +114,39 @@ def _once(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
-    """Runs by rising concurrency; best: the highest that meets the objective, None if none does."""
+    """Runs by rising concurrency; best: the highest that meets the objective, None if none does.
+
+    is_cut: the time was up before the search had ended.
+    """
 
     runs: tuple[Run, ...]
     best: int | None
+    is_cut: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """Where a sweep ends: the highest concurrency tried; seconds after which no load begins."""
+
+    concurrency: int = 1024
+    seconds: float = 3600.0
 
 
 def sweep(
-    tool: LoadTool, scenario: Scenario, target: Target, method: Method, *, limit: int = 1024
-) -> Sweep:
+    tool: LoadTool, scenario: Scenario, target: Target, method: Method, clock: Clock,
+    bounds: Bounds | None = None,
+) -> Sweep:  # fmt: skip
     """Search the highest concurrency that meets the objective; at most a dozen loads."""
+    bounds = bounds or Bounds()
     runs: dict[int, Run] = {}
-    start = scenario.concurrency or 8
+    began = clock.now()
+    start = min(scenario.concurrency or DEFAULT_CONCURRENCY, bounds.concurrency)
     while True:
         seen = {c: run.verdict.outcome for c, run in runs.items()}
-        load = next_concurrency(seen, start=start, limit=limit)
-        if load is None:
+        load = next_concurrency(seen, start=start, limit=bounds.concurrency)
+        is_cut = load is not None and bool(runs) and clock.now() - began > bounds.seconds
+        if load is None or is_cut:
             ordered = tuple(runs[c] for c in sorted(runs))
-            return Sweep(runs=ordered, best=highest_pass(seen))
+            return Sweep(runs=ordered, best=highest_pass(seen), is_cut=is_cut)
         step = at_concurrency(scenario, load, method.percentile, method.least_requests)
         runs[load] = measure(tool, step, target, f"concurrency-{load}", method)

@@ -27,7 +27,7 @@ from shardwright.model.errors import ExitCode, ShardwrightError, usage_error
 if TYPE_CHECKING:
     from shardwright.bench.compare import Baseline
     from shardwright.bench.report import Bench
-    from shardwright.bench.run import Method, Run
+    from shardwright.bench.run import Bounds, Method, Run
     from shardwright.bench.scenario import Scenario
 
 _positive = click.FloatRange(min=0, min_open=True)
@@ -44,6 +44,10 @@ _positive = click.FloatRange(min=0, min_open=True)
 @click.option(
     "--sweep", "is_sweep", is_flag=True, help="Find the highest load that still meets it."
 )
+@click.option("--max-concurrency", type=click.IntRange(1), default=1024, show_default=True,
+              help="Highest load that a sweep tries.")  # fmt: skip
+@click.option("--sweep-minutes", type=_positive, default=60.0, show_default=True,
+              help="After so long a sweep begins no other load.")  # fmt: skip
 @click.option("--runs", default=1, type=click.IntRange(1, 20), show_default=True,
               help="Independent runs of each load; intervals are over runs.")  # fmt: skip
 @click.option("--requests", type=click.IntRange(1), help="Requests per run.")
@@ -69,7 +73,8 @@ _positive = click.FloatRange(min=0, min_open=True)
 @output_option
 def command(
     target: str, url: str | None, spec: Path | None, ttft_ms: float | None, itl_ms: float | None,
-    percentile: float, is_sweep: bool, runs: int, requests: int | None, concurrency: int | None,
+    percentile: float, is_sweep: bool, max_concurrency: int, sweep_minutes: float, runs: int,
+    requests: int | None, concurrency: int | None,
     rate: float | None, trace: Path | None, input_tokens: int | None, output_tokens: int | None,
     tokenizer: str | None, api_key_env: str | None, dcgm_url: str | None, image: str | None,
     tool: str, baseline: Path | None, max_regression: str, out: Path, junit: Path | None,
@@ -84,7 +89,7 @@ def command(
     """
     from shardwright.bench.compare import compare
     from shardwright.bench.failure import is_about_model, model_not_served
-    from shardwright.bench.run import Method
+    from shardwright.bench.run import Bounds, Method
     from shardwright.drive.kube import connect
     from shardwright.model.request import Slo
 
@@ -121,7 +126,8 @@ def command(
             cluster = stack.enter_context(connect(kubeconfig, context))
             aim = aim_in_cluster(wanted, cluster, question, _say)
         try:
-            bench = _run(aim, scenario, method, question, is_sweep=is_sweep)
+            bounds = Bounds(concurrency=max_concurrency, seconds=60 * sweep_minutes)
+            bench = _run(aim, scenario, method, question, bounds if is_sweep else None)
         except ShardwrightError as error:
             if is_about_model(error, aim.target.model):
                 raise model_not_served(aim.target.model, aim.served()) from error
@@ -174,16 +180,19 @@ def fraction(text: str) -> float:
 
 
 def _run(
-    aim: Aim, scenario: Scenario, method: Method, question: Question, *, is_sweep: bool
+    aim: Aim, scenario: Scenario, method: Method, question: Question, bounds: Bounds | None
 ) -> Bench:
     from shardwright.bench.report import Bench
     from shardwright.bench.run import measure, sweep
+    from shardwright.drive.clock import SystemClock
     from shardwright.verify.verdict import Outcome
 
     best: int | None = None
     runs: tuple[Run, ...]
-    if is_sweep:
-        found = sweep(aim.tool, scenario, aim.target, method)
+    if bounds is not None:
+        found = sweep(aim.tool, scenario, aim.target, method, SystemClock(), bounds)
+        if found.is_cut:
+            _say("the time is up; --sweep-minutes gives the search more")
         runs, best = found.runs, found.best
         outcome = Outcome.PASS if best is not None else runs[0].verdict.outcome
     else:
@@ -194,7 +203,7 @@ def _run(
         name=name,
         runs=runs,
         outcome=outcome,
-        is_sweep=is_sweep,
+        is_sweep=bounds is not None,
         best=best,
         spec=spec_text(question),
         startup=aim.startup,

@@ -16,7 +16,7 @@ from shardwright.bench.curve import Curve, Point, draw_curve
 from shardwright.bench.junit import junit
 from shardwright.bench.page import html
 from shardwright.bench.report import Bench, markdown
-from shardwright.bench.run import Method, ResultFiles, measure, sweep
+from shardwright.bench.run import Bounds, Method, ResultFiles, measure, sweep
 from shardwright.bench.scenario import Scenario, replayed, scenario_for
 from shardwright.bench.search import highest_pass, next_concurrency
 from shardwright.bench.server import read_server_metrics, read_server_side
@@ -68,6 +68,20 @@ class KnownServer:
         )
 
 
+class Clock:
+    """Time that passes by so much with each look."""
+
+    def __init__(self, step_s=0.0):
+        self.at, self.step_s = -step_s, step_s
+
+    def now(self):
+        self.at += self.step_s
+        return self.at
+
+    def sleep(self, duration_s):
+        raise AssertionError("nothing waits here")
+
+
 BY_SLO = Method(judge=lambda scenario, runs: judge(runs, SLO))
 
 
@@ -80,7 +94,7 @@ def scenario(concurrency=8):
 
 def test_a_sweep_finds_the_load_the_server_can_carry():
     server = KnownServer()
-    found = sweep(server, scenario(), TARGET, BY_SLO)
+    found = sweep(server, scenario(), TARGET, BY_SLO, Clock())
     # 2 ms x 25 = 50 ms is just within; the search stops when neighbours are within 10 %
     assert 23 <= found.best <= 25
     assert len(server.asked) == len(set(server.asked))
@@ -88,8 +102,19 @@ def test_a_sweep_finds_the_load_the_server_can_carry():
 
 
 def test_a_sweep_goes_down_when_the_start_is_too_much():
-    found = sweep(KnownServer(), scenario(200), TARGET, BY_SLO)
+    found = sweep(KnownServer(), scenario(200), TARGET, BY_SLO, Clock())
     assert 23 <= found.best <= 25
+
+
+def test_a_sweep_ends_at_its_bounds_and_says_when_time_was_the_reason():
+    few = Bounds(concurrency=12)
+    found = sweep(KnownServer(), scenario(), TARGET, BY_SLO, Clock(), few)
+    assert ([r.scenario.concurrency for r in found.runs], found.best) == ([8, 12], 12)
+    assert not found.is_cut
+    # each look at the clock is 10 s later: the third load would begin at 20 s
+    short = sweep(KnownServer(), scenario(), TARGET, BY_SLO, Clock(10), Bounds(seconds=15))
+    assert [r.scenario.concurrency for r in short.runs] == [8, 16]
+    assert (short.best, short.is_cut) == (16, True)
 
 
 @given(limit=st.integers(1, 500), start=st.integers(1, 500))
@@ -149,7 +174,7 @@ def test_regressions_beyond_what_is_allowed():
 
 
 def bench():
-    found = sweep(KnownServer(), scenario(), TARGET, BY_SLO)
+    found = sweep(KnownServer(), scenario(), TARGET, BY_SLO, Clock())
     return Bench(
         name="demo <1>", runs=found.runs, outcome=Outcome.PASS, is_sweep=True, best=found.best
     )
