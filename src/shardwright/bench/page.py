@@ -92,6 +92,8 @@ def _term_card(term: Term) -> str:
     notes = []
     if term.low_s is not None and term.high_s is not None:
         notes.append(f"{seconds(term.low_s)} to {seconds(term.high_s)} with 95 % confidence")
+    elif term.low_s is not None:
+        notes.append(f"at least {seconds(term.low_s)} with 95 % confidence")
     if term.between_runs is not None:
         spread = term.between_runs
         notes.append(
@@ -149,7 +151,9 @@ def _distributions(run: Run) -> str:
         )
         out.append(draw_histogram(TERMS[term.name], values, marks, term.objective_s))
     window = run.measured.window
-    note = "every request of the run"
+    note = "every request of the trace"
+    if not run.scenario.trace:
+        note = "every request of the run: it is too short to have a steady state that tells more"
     if window is not None:
         when = f"from {seconds(window.start_s)} to {seconds(window.end_s)} of the run"
         if window.num_runs > 1:

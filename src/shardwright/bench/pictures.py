@@ -6,7 +6,7 @@ from html import escape
 
 from shardwright.bench.curve import scoped
 from shardwright.bench.endpoint import Startup
-from shardwright.bench.scale import nice_ceiling, seconds, ticks
+from shardwright.bench.scale import nice_ceiling, seconds, ticks, whole_ticks
 from shardwright.bench.server import Scrape
 
 WIDTH, LEFT, RIGHT = 640, 56, 16
@@ -74,15 +74,14 @@ def draw_engine(scrapes: tuple[Scrape, ...]) -> str:
     height, top, bottom = 190, 40, 26
     plot, wide = height - top - bottom, WIDTH - LEFT - RIGHT - 30
     end = max(s.at_s for s in scrapes) or 1.0
-    most = nice_ceiling(
-        max([*(s.running or 0 for s in scrapes), *(s.waiting or 0 for s in scrapes), 1])
-    )
+    marks = whole_ticks(max(max(s.running or 0, s.waiting or 0) for s in scrapes))
+    most = marks[-1]
     body = [_text(LEFT, 16, "What the engine did", "t")]
     legend = (("run", "running"), ("wait", "waiting"), ("kv", "KV cache in use (right)"))
     for index, (kind, word) in enumerate(legend):
         x = LEFT + 100 * index
         body += [f'<path class="{kind}" d="M{x},30h18"/>', _text(x + 24, 34, word)]
-    for value in ticks(most):
+    for value in marks:
         y = height - bottom - plot * value / most
         body.append(f'<path class="g" d="M{LEFT},{y:.1f}h{wide}"/>')
         body.append(_text(LEFT - 6, y + 4, f"{value:g}", "", "end"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import floor, log10
+from math import ceil, floor, log10
 
 
 def nice_ceiling(value: float) -> float:
@@ -26,6 +26,16 @@ def ticks(most: float) -> tuple[float, ...]:
     """
     count = 5 if round(most / 10.0 ** floor(log10(most)), 6) in (1, 2.5, 5) else 4
     return tuple(most * i / count for i in range(count + 1))
+
+
+def whole_ticks(most: float) -> tuple[int, ...]:
+    """Ticks of a count, whole numbers from 0 to at least `most`, five at most.
+
+    >>> whole_ticks(1), whole_ticks(6), whole_ticks(230)
+    ((0, 1), (0, 2, 4, 6), (0, 60, 120, 180, 240))
+    """
+    step = max(1, ceil(nice_ceiling(most / 4)))
+    return tuple(range(0, step * max(1, ceil(most / step)) + 1, step))
 
 
 def seconds(value: float) -> str:

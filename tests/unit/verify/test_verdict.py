@@ -9,6 +9,7 @@ from shardwright.model.measured import Distribution, Measured, Sample, Window
 from shardwright.model.request import Slo
 from shardwright.verify.confidence import lower_bound, requests_needed, upper_bound
 from shardwright.verify.verdict import Outcome, judge
+from shardwright.verify.words import verdict_text
 
 
 def run(ttfts, itl=0.01, failed=0, **more):
@@ -66,6 +67,14 @@ def test_bounds_hold_as_often_as_they_claim():
 def test_outcome_against_500_ms(ttfts, outcome):
     verdict = judge(run(ttfts), Slo(ttft_s=0.5))
     assert verdict.outcome is outcome
+
+
+def test_few_requests_that_are_surely_over_say_by_how_much_at_least():
+    measured = run([0.9] * 20 + [0.1] * 10)
+    verdict = judge(measured, Slo(ttft_s=0.5))
+    assert verdict.terms[0].high_s is None
+    assert "MISS" in verdict_text(measured, verdict)
+    assert "(at least 900 ms)" in verdict_text(measured, verdict)
 
 
 def test_exit_codes():
