@@ -21,6 +21,7 @@ class MemoryCluster:
 
     def __init__(self, *objects: Object, unserved: frozenset[str] = frozenset()) -> None:
         self.objects: dict[ObjectRef, Object] = {}
+        self._applied: dict[ObjectRef, Object] = {}
         self.unserved = unserved
         self.forbidden: set[tuple[str, str]] = set()
         self.refuses: dict[str, ShardwrightError] = {}
@@ -57,6 +58,7 @@ class MemoryCluster:
 
     def get(self, ref: ObjectRef) -> Object | None:
         """Return a copy of an object."""
+        self._refuse_unserved(ref.api_version, ref.kind)
         return copy.deepcopy(self.objects.get(self._key(ref)))
 
     def list(
@@ -68,6 +70,7 @@ class MemoryCluster:
         labels: Mapping[str, str] | None = None,
     ) -> tuple[Object, ...]:
         """Return copies of the objects that match, by name."""
+        self._refuse_unserved(api_version, kind)
         wanted = dict(labels or {}).items()
         return tuple(
             copy.deepcopy(obj)
@@ -78,20 +81,19 @@ class MemoryCluster:
         )
 
     def apply(self, obj: Object, *, dry_run: bool = False) -> Object:
-        """Store the fields; the version moves only if something changes."""
+        """Store the fields and drop those applied before and not now.
+
+        The version moves only if something changes.
+        """
         ref = self._key(reference(obj))
-        if not self.serves(ref.api_version, ref.kind):
-            raise ShardwrightError(
-                code="kind-not-served",
-                what=f"{ref.kind} is not served",
-                remedy="take it out of `unserved`",
-            )
+        self._refuse_unserved(ref.api_version, ref.kind)
         if ref.kind in self.refuses:
             raise self.refuses[ref.kind]
         before = self.objects.get(ref)
-        merged = _merged(before or {}, obj)
+        merged = _merged(_without(before or {}, self._applied.get(ref, {}), obj), obj)
         if dry_run:
             return merged
+        self._applied[ref] = copy.deepcopy(obj)
         if merged != before:
             merged = self.put(merged)
             self.on_apply(merged)
@@ -99,6 +101,8 @@ class MemoryCluster:
 
     def delete(self, ref: ObjectRef) -> bool:
         """Forget an object."""
+        self._refuse_unserved(ref.api_version, ref.kind)
+        self._applied.pop(self._key(ref), None)
         return self.objects.pop(self._key(ref), None) is not None
 
     def logs(
@@ -131,10 +135,33 @@ class MemoryCluster:
             raise ShardwrightError(code="cluster-forbidden", what="nodes/proxy", remedy="ask")
         return copy.deepcopy(self.stats[node])
 
+    def _refuse_unserved(self, api_version: str, kind: str) -> None:
+        if not self.serves(api_version, kind):
+            raise ShardwrightError(
+                code="kind-not-served",
+                what=f"{kind} is not served",
+                remedy="take it out of `unserved`",
+            )
+
     def _key(self, ref: ObjectRef) -> ObjectRef:
         if ref.kind in CLUSTER_KINDS:
             return replace(ref, namespace="")
         return ref if ref.namespace else replace(ref, namespace="default")
+
+
+def _without(live: Object, old: Object, new: Object) -> Object:
+    """Leave out of a live object what was applied before and is not applied now."""
+    out = dict(live)
+    for key, value in old.items():
+        if key not in out or (key in new and not isinstance(value, dict)):
+            continue
+        if isinstance(value, dict) and isinstance(out[key], dict):
+            rest = _without(out[key], value, new.get(key) or {})
+            if rest or key in new:
+                out[key] = rest
+                continue
+        del out[key]
+    return out
 
 
 def _merged(old: Object, new: Object) -> Object:
