@@ -29,6 +29,11 @@ def command(points: Path | None, by: str, output: str) -> int:
     from shardwright.planner.accuracy import ColumnError, compare, render
 
     rows = read_records(points)
+    if not rows:
+        raise usage_error(
+            "nothing-measured", f"{points or 'the records of your benches'} holds no measurement",
+            remedy="run shardwright bench SPEC.yaml --sweep first, or pass a table",
+        )  # fmt: skip
     use_local_fits()
     predicted, figures = _predicted(rows)
     measured = [c for c in figures if any(row.get(c) for row in rows)]

@@ -21,7 +21,7 @@ from shardwright.cli.bench_question import (
 )
 from shardwright.cli.bench_target import Aim, Wanted, aim_here, aim_in_cluster, told_apart
 from shardwright.cli.cluster import cluster_options, namespace_option
-from shardwright.cli.options import output_option, read_text
+from shardwright.cli.options import not_writable, output_option, read_text, write_text
 from shardwright.model.errors import ExitCode, ShardwrightError, usage_error
 
 if TYPE_CHECKING:
@@ -98,6 +98,8 @@ def command(
         input_tokens=input_tokens, output_tokens=output_tokens,
     )  # fmt: skip
     _check_load(load, is_sweep=is_sweep)
+    if junit and not junit.parent.is_dir():
+        raise not_writable(junit, "there is no such folder")
     allowed = fraction(max_regression)
     address, spec = told_apart(target, url, spec)
     slo = Slo(
@@ -141,7 +143,7 @@ def command(
         from shardwright.bench.junit import junit as write_junit
 
         text = write_junit(bench.name, bench.shown.verdict, bench.changes)
-        junit.write_text(text, encoding="utf-8")
+        write_text(junit, text)
     print_bench(bench, output)
     _say(f"report: {question.folder / 'report.html'}")
     is_worse = any(change.is_regression for change in bench.changes)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shardwright.cli.options import output_option, print_json
+from shardwright.cli.options import output_option, print_json, write_text
 from shardwright.cli.records import read_records
 from shardwright.model.errors import ExitCode, usage_error
 
@@ -50,7 +50,7 @@ def command(
     if export:
         from shardwright.bench.records import rows_to_csv
 
-        export.write_text(rows_to_csv(rows), encoding="utf-8")
+        write_text(export, rows_to_csv(rows))
         click.echo(f"{len(rows)} rows written to {export}", err=True)
         return ExitCode.DONE
     if not rows:
@@ -63,6 +63,11 @@ def command(
     outcomes, notes = calibrate(rows, model_shape, today)
     for note in notes:
         click.echo(f"left out: {note}", err=True)
+    if not outcomes:
+        raise usage_error(
+            "nothing-to-fit", f"none of {len(rows)} rows can be used; why is said above",
+            remedy="give them the columns of predict latency, and ttft_ms and tpot_ms",
+        )  # fmt: skip
     fits = tuple(each.fit for each in outcomes if each.fit is not None)
     if fits and not dry_run:
         click.echo(f"written to {write_fits(fits)}", err=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from shardwright.cli.options import write_text
 from shardwright.model.errors import usage_error
 
 
@@ -49,5 +50,5 @@ def command(
         raise usage_error(
             "file-exists", f"{file} exists already", remedy="name another file, or pass --force"
         )
-    file.write_text(text, encoding="utf-8")
+    write_text(file, text)
     click.echo(f"wrote {file}; next: shardwright plan {file}", err=True)

@@ -36,6 +36,22 @@ def read_text(path: Path) -> str:
         raise _unreadable(path, str(error.strerror), "check its permissions") from error
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a file the user named. Raises ShardwrightError with what to do instead."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise not_writable(path, str(error.strerror)) from error
+
+
+def not_writable(path: Path, why: str) -> ShardwrightError:
+    """Say that a file the user named cannot be written."""
+    return usage_error(
+        "file-not-writable", f"{path} cannot be written: {why}",
+        remedy="check the folder and its permissions",
+    )  # fmt: skip
+
+
 def _unreadable(path: Path, what: str, remedy: str) -> ShardwrightError:
     error = usage_error("file-not-readable", f"{path} cannot be read: {what}", remedy=remedy)
     error.place = Place(file=str(path))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from shardwright.cli.options import print_json, read_text
+from shardwright.cli.options import print_json, read_text, write_text
 from shardwright.model.errors import usage_error
 
 points_argument = click.argument("points", metavar="POINTS.csv", type=click.Path(path_type=Path))
@@ -41,7 +41,7 @@ def write_rows(rows: list[dict[str, str]], out: Path | None, output: str) -> Non
     if out is None:
         click.echo(text, nl=False)
         return
-    out.write_text(text, encoding="utf-8")
+    write_text(out, text)
     click.echo(f"{len(rows)} rows written to {out}", err=True)
 
 

@@ -65,8 +65,15 @@ def write_fits(fits: tuple[LocalFit, ...]) -> Path:
         "Factors on coefficients of the speed model, by shardwright calibrate; delete to forget."
     )
     text = json.dumps({"about": about, "fits": entries}, indent=2, sort_keys=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text + "\n", encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ShardwrightError(
+            code="local-calibration-not-writable",
+            what=f"the calibration cannot be kept in {path}: {error.strerror}",
+            remedy="check its permissions, or set XDG_DATA_HOME",
+        ) from error
     return path
 
 

@@ -24,8 +24,10 @@ def served_models(url: str, api_key: str | None) -> tuple[str, ...]:
     except urllib.error.HTTPError as error:
         hint = "pass --api-key-env" if error.code in (401, 403) else "is it an OpenAI endpoint?"
         raise _unreachable(url, f"it answers {error.code}; {hint}") from error
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
-        raise _unreachable(url, str(error)) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = getattr(error, "reason", error)  # urllib wraps what the network said
+        why = reason.strerror if isinstance(reason, OSError) else str(reason)
+        raise _unreachable(url, why or str(reason)) from error
     if not models:
         raise _unreachable(url, "it names no model")
     return models

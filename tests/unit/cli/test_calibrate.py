@@ -45,8 +45,33 @@ def test_a_plan_says_that_it_rests_on_the_users_points_and_can_be_told_not_to(ho
 
 
 def test_nothing_measured_is_a_users_error(home):
-    result = run("calibrate")
-    assert result.exception.code == "nothing-measured"
+    assert run("calibrate").exception.code == "nothing-measured"
+    assert run("accuracy").exception.code == "nothing-measured"
+
+
+def test_rows_of_which_none_can_be_used_are_a_users_error_with_the_reasons(home):
+    table = home / "rows.csv"
+    table.write_text("id,model,gpu\na,meta-llama/Llama-3.1-8B,H100-SXM\n")
+    result = run("calibrate", table)
+    assert result.exception.code == "nothing-to-fit"
+    assert "left out: a: " in result.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("calibrate", "ROWS", "--export", "NOWHERE"),
+        ("predict", "latency", "ROWS", "--out", "NOWHERE"),
+        ("bench", "http://127.0.0.1:1", "--junit", "NOWHERE"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_file_that_cannot_be_written_is_a_users_error(home, command, monkeypatch):
+    monkeypatch.chdir(home)
+    (home / "rows.csv").write_text("id,model,gpu\na,meta-llama/Llama-3.1-8B,H100-SXM\n")
+    names = {"ROWS": home / "rows.csv", "NOWHERE": home / "no" / "such" / "file"}
+    result = run(*(names.get(word, word) for word in command))
+    assert result.exception.code == "file-not-writable"
 
 
 def test_records_of_benches_are_read_and_exported(home):
