@@ -146,7 +146,7 @@ def look(
     from shardwright.deploy.rollout import planned_changes
     from shardwright.deploy.rotation import marked
     from shardwright.deploy.slots import Slot, slot_objects
-    from shardwright.deploy.strategy import Way, choose
+    from shardwright.deploy.strategy import Room, Way, choose
     from shardwright.deploy.target import target_of
     from shardwright.model.finding import Severity
 
@@ -162,9 +162,10 @@ def look(
     objects = marked(cluster, slot_objects(launch, slot))
     changes = planned_changes(cluster, target, objects)
     asked: dict[str, Way] = {"beside": Way.BESIDE, "stop": Way.STOP_THEN_START}
-    strategy = choose(
-        launch, changes, record, room_beside(cluster, launch), asked=asked.get(update)
-    )
+    # a first deployment is beside nobody: the whole cluster's nodes and pods need not be read again
+    serves = record is not None and record.revision
+    room = room_beside(cluster, launch) if serves else Room(num_slots=None, is_shared_storage=False)
+    strategy = choose(launch, changes, record, room, asked=asked.get(update))
     if strategy.way is Way.BESIDE and record is not None and slot.value == record.slot:
         slot = slot.other
         objects = marked(cluster, slot_objects(launch, slot))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from shardwright.deploy.capacity import num_slots, usable_gpus
 from shardwright.deploy.checks.access import namespace, rights, versions
 from shardwright.deploy.checks.admission import admission, queue, quota
+from shardwright.deploy.checks.disk import disk
 from shardwright.deploy.checks.gpus import gpus, gpus_per_pod
 from shardwright.deploy.checks.manifests import manifests
 from shardwright.deploy.checks.scene import Scene
@@ -26,7 +27,7 @@ from shardwright.model.launch import LaunchPlan
 FIRST: tuple[Callable[[Scene], Iterator[Finding]], ...] = (namespace, versions)
 """Where one of these finds something, the rest would only say the same again."""
 REST: tuple[Callable[[Scene], Iterator[Finding]], ...] = (
-    secrets, claims, gpus, quota, queue, manifests, admission,
+    secrets, claims, gpus, disk, quota, queue, manifests, admission,
 )  # fmt: skip
 
 

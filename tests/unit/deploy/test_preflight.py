@@ -14,6 +14,7 @@ from shardwright.deploy.preflight import preflight
 from shardwright.drive.kube_memory import MemoryCluster
 from shardwright.model.cluster import Object
 from shardwright.model.errors import ShardwrightError
+from shardwright.model.finding import Severity
 from shardwright.model.launch import LaunchPlan, Placement
 from shardwright.model.monitoring import Metrics, Monitoring
 from shardwright.render.objects import kubernetes_objects
@@ -63,7 +64,14 @@ def a_cluster(plan: LaunchPlan, *without: str, more: tuple[Object, ...] = ()) ->
         default_class(),
     ]
     kept = [each for each in everything if each["metadata"]["name"] not in without]
-    return MemoryCluster(*kept, *more)
+    cluster = MemoryCluster(*kept, *more)
+    cluster.stats = {name: disk_free(200) for name in ("gpu-1", "gpu-2")}
+    return cluster
+
+
+def disk_free(gib: int) -> Object:
+    """As a kubelet says it: https://kubernetes.io/docs/reference/instrumentation/node-metrics."""
+    return {"node": {"runtime": {"imageFs": {"availableBytes": gib * 2**30}}}, "pods": []}
 
 
 def codes(cluster: MemoryCluster, plan: LaunchPlan) -> list[str]:
@@ -320,3 +328,29 @@ def test_a_queue_must_be_there_and_open(plan: LaunchPlan) -> None:
         {"type": "Active", "status": "False", "message": "ClusterQueue is stopped"}
     ]}) | {"apiVersion": "kueue.x-k8s.io/v1beta2"}  # fmt: skip
     assert codes(a_cluster(plan, more=(closed,)), queued) == ["queue-closed"]
+
+
+def test_a_node_without_room_for_the_image(plan: LaunchPlan) -> None:
+    cluster = a_cluster(plan)
+    cluster.stats["gpu-2"] = disk_free(7)
+    (found,) = preflight(cluster, plan, kubernetes_objects(plan))
+    assert (found.code, found.severity) == ("image-without-room", Severity.WARNING)
+    assert "1 of 2 nodes" in found.what
+    assert "gpu-2 has 7 GiB" in found.why
+
+
+def test_a_full_node_that_has_the_image_needs_no_room(plan: LaunchPlan) -> None:
+    cluster = a_cluster(plan)
+    cluster.stats["gpu-2"] = disk_free(7)
+    (member, *_) = plan.group.members
+    held = node("gpu-2", plan)
+    held["status"]["images"] = [{"names": ["sha256:0", member.image], "sizeBytes": 1}]
+    cluster.put(held)
+    assert codes(cluster, plan) == []
+
+
+def test_a_kubelet_that_may_not_be_asked_is_said(plan: LaunchPlan) -> None:
+    cluster = a_cluster(plan)
+    cluster.stats.clear()
+    (found,) = preflight(cluster, plan, kubernetes_objects(plan))
+    assert (found.code, found.what) == ("not-checked", "room for the image not checked")

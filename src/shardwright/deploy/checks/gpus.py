@@ -23,8 +23,8 @@ def gpus(scene: Scene) -> Iterator[Finding]:
     if not per_pod:
         return
     try:
-        nodes = scene.cluster.list("v1", "Node")
-        pods = scene.cluster.list("v1", "Pod")
+        nodes = scene.everywhere("v1", "Node")
+        pods = scene.everywhere("v1", "Pod")
     except ShardwrightError as caught:
         yield not_checked("free GPUs", caught)
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shardwright.deploy.inventory import INSTANCE
 from shardwright.model.cluster import Cluster, Object, ObjectRef
@@ -22,6 +22,13 @@ class Scene:
     plan: LaunchPlan
     objects: tuple[Object, ...]
     instances: frozenset[str]
+    _lists: dict[tuple[str, str], tuple[Object, ...]] = field(default_factory=dict, repr=False)
+
+    def everywhere(self, api_version: str, kind: str) -> tuple[Object, ...]:
+        """List a kind of the whole cluster; asked once, whatever number of checks want it."""
+        if (api_version, kind) not in self._lists:
+            self._lists[api_version, kind] = self.cluster.list(api_version, kind)
+        return self._lists[api_version, kind]
 
     def ref(self, api_version: str, kind: str, name: str = "") -> ObjectRef:
         """Name an object of the endpoint's namespace."""
