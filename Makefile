@@ -92,8 +92,9 @@ doctor-score: $(STAMP)  ## score the doctor by family; CASES=folder of cases
 fit-memory: $(STAMP)  ## refit memory overheads from measured starts, rewrite docs/accuracy-memory.md
 	@$(PY) benchmarks/fit_memory.py
 
-bench: bench-planner bench-doctor  ## time the planner, lint and the doctor, write docs/benchmarks.md and docs/doctor.md
+bench: bench-planner bench-doctor  ## time the planner, lint, render and the doctor, write docs/benchmarks.md and docs/doctor.md
 	@$(PY) benchmarks/lint_speed.py
+	@$(PY) benchmarks/render_speed.py
 
 bench-scale: $(STAMP)  ## time list, status and preflight on 1,000 nodes that kwok acts out; docs/scale.md
 	@$(PY) -m benchmarks.cluster_scale

@@ -50,7 +50,7 @@ class Member:
     @property
     def is_kuberay(self) -> bool:
         """True if the KubeRay operator starts Ray in this pod."""
-        return self.pod.role in {Role.RAY_HEAD, Role.RAY_WORKER}
+        return self.pod.role is Role.RAY_HEAD or self.pod.role is Role.RAY_WORKER
 
     @property
     def is_several(self) -> bool:
@@ -100,12 +100,10 @@ class Bundle:
     def _members_by_namespace(self) -> Mapping[str, list[Member]]:
         return _grouped(self.members, lambda member: member.workload.namespace)
 
-    @property
-    def engines(self) -> Iterator[tuple[Member, EngineInvocation]]:
+    @cached_property
+    def engines(self) -> tuple[tuple[Member, EngineInvocation], ...]:
         """Every engine, with its container."""
-        for member in self.members:
-            for engine in member.command.engines:
-                yield member, engine
+        return tuple((member, each) for member in self.members for each in member.command.engines)
 
     @cached_property
     def services(self) -> tuple[Service, ...]:

@@ -45,9 +45,7 @@ def integer(value: object) -> int | None:
     >>> integer("8"), integer(8.0), integer("8Gi"), integer(True), integer("9" * 5000)
     (8, 8, None, None, None)
     """
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
+    if type(value) is int:  # a bool is none
         return value
     if isinstance(value, float):
         return int(value) if value == value // 1 and abs(value) < 10**_MAX_DIGITS else None

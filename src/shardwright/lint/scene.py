@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from shardwright.lint.bundle import Bundle
+from shardwright.lint.bundle import Bundle, Member
+from shardwright.lint.command.invocation import EngineInvocation
 from shardwright.lint.command.standing import DoubtfulFlag, find_doubtful_flags
 from shardwright.lint.groups import Group, find_groups
+from shardwright.lint.hub import find_hub_engines
 
 
 class Scene(Bundle):
@@ -16,6 +18,11 @@ class Scene(Bundle):
     def doubtful_flags(self) -> tuple[DoubtfulFlag, ...]:
         """Flags of engines that their release is not known to have."""
         return tuple(find_doubtful_flags(self))
+
+    @cached_property
+    def hub_engines(self) -> tuple[tuple[Member, EngineInvocation], ...]:
+        """Engines that will ask the hub for their model."""
+        return tuple(find_hub_engines(self))
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:

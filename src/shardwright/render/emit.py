@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 Object = dict[str, Any]
@@ -62,54 +63,70 @@ def emit(objects: Iterable[Object], *, explain: bool = False) -> str:
       "on": "no"
     <BLANKLINE>
     """
-    return "---\n".join(
-        "".join(f"{line}\n" for line in _block(each, "", explain)) for each in objects
-    )
+    return "---\n".join(_document(each, explain) for each in objects)
 
 
-def _block(tree: Any, indent: str, explain: bool) -> Iterator[str]:
+def _document(tree: Object, explain: bool) -> str:
+    lines: list[str] = []
+    _block(lines, tree, "", explain)
+    lines.append("")
+    return "\n".join(lines)
+
+
+def _block(lines: list[str], tree: Any, indent: str, explain: bool) -> None:
+    """Add the lines of a tree to those before it."""
     if not tree:
-        yield f"{indent}{{}}"
+        lines.append(f"{indent}{{}}")
     elif isinstance(tree, Mapping):
-        for key in sorted(tree, key=lambda k: (_FIRST.get(k, 9), k)):
-            yield from _entry(f"{indent}{_scalar(key)}:", tree[key], indent, explain)
+        for key in sorted(tree, key=_rank):
+            _entry(lines, f"{indent}{_scalar(key)}:", tree[key], indent, explain)
     else:
-        yield from _items(tree, indent, explain)
+        for item in tree:
+            _item(lines, item, indent, explain)
 
 
-def _items(items: Sequence[Any], indent: str, explain: bool) -> Iterator[str]:
-    for item in items:
-        why, value = _reason(item)
-        if why and explain:
-            yield f"{indent}# {why}"
-        if isinstance(value, Mapping | list | tuple) and value:
-            lines = list(_block(value, indent + "  ", explain))
-            first = next(i for i, line in enumerate(lines) if not line.lstrip().startswith("# "))
-            yield from (line[2:] for line in lines[:first])
-            yield f"{indent}- {lines[first][len(indent) + 2 :]}"
-            yield from lines[first + 1 :]
-        else:
-            yield from _entry(f"{indent}-", value, indent, explain)
+def _rank(key: str) -> tuple[int, str]:
+    return _FIRST.get(key, 9), key
 
 
-def _entry(head: str, tree: Any, indent: str, explain: bool) -> Iterator[str]:
+def _item(lines: list[str], item: Any, indent: str, explain: bool) -> None:
+    why, value = _reason(item)
+    if why and explain:
+        lines.append(f"{indent}# {why}")
+    if isinstance(value, str) or not isinstance(value, Mapping | list | tuple) or not value:
+        _entry(lines, f"{indent}-", value, indent, explain)
+        return
+    first = len(lines)
+    _block(lines, value, indent + "  ", explain)
+    while lines[first].lstrip().startswith("# "):  # a reason stands above the dash
+        lines[first] = lines[first][2:]
+        first += 1
+    lines[first] = f"{indent}- {lines[first][len(indent) + 2 :]}"
+
+
+def _entry(lines: list[str], head: str, tree: Any, indent: str, explain: bool) -> None:
     why, value = _reason(tree)
     if why and explain:
-        yield f"{indent}# {why}"
-    if isinstance(value, Mapping) and value:
-        yield head
-        yield from _block(value, indent + "  ", explain)
-    elif isinstance(value, list | tuple) and value:
-        yield head
-        yield from _block(value, indent, explain)
-    elif isinstance(value, str) and _is_literal(value):
-        yield f"{head} |{'' if value.endswith(chr(10)) else '-'}"
-        yield from (f"{indent}  {line}" if line else "" for line in value.splitlines())
+        lines.append(f"{indent}# {why}")
+    if isinstance(value, str):
+        if not _is_literal(value):
+            lines.append(f"{head} {_scalar(value)}")
+            return
+        lines.append(f"{head} |{'' if value.endswith(chr(10)) else '-'}")
+        lines += [f"{indent}  {line}" if line else "" for line in value.splitlines()]
+    elif value and isinstance(value, list | tuple):
+        lines.append(head)
+        _block(lines, value, indent, explain)
+    elif value and isinstance(value, Mapping):
+        lines.append(head)
+        _block(lines, value, indent + "  ", explain)
     else:
-        yield f"{head} {_scalar(value)}"
+        lines.append(f"{head} {_scalar(value)}")
 
 
 def _reason(tree: Any) -> tuple[str | None, Any]:
+    if not isinstance(tree, Because):
+        return None, tree
     reasons = []
     while isinstance(tree, Because):
         reasons.append(" ".join(tree.why.split()))
@@ -119,6 +136,8 @@ def _reason(tree: Any) -> tuple[str | None, Any]:
 
 def _is_literal(text: str) -> bool:
     """Whether a block literal carries the text unchanged: printable lines that end at most once."""
+    if "\n" not in text:
+        return False
     body = text.removesuffix("\n")
     return (
         "\n" in body
@@ -128,12 +147,18 @@ def _is_literal(text: str) -> bool:
     )
 
 
+@lru_cache(maxsize=4096)
+def _text(value: str) -> str:
+    """Write a string; the same keys and values are in object after object."""
+    if _PLAIN.fullmatch(value) and not _NOT_A_STRING.fullmatch(value):
+        return value
+    quoted = json.dumps(value, ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in quoted)
+
+
 def _scalar(value: Any) -> str:
     if isinstance(value, str):
-        if _PLAIN.fullmatch(value) and not _NOT_A_STRING.fullmatch(value):
-            return value
-        quoted = json.dumps(value, ensure_ascii=False)
-        return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in quoted)
+        return _text(value)
     if isinstance(value, Mapping | list | tuple):
         return "{}" if isinstance(value, Mapping) else "[]"
     return json.dumps(value)

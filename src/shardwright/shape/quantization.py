@@ -154,9 +154,11 @@ class _Patterns:
 
     def match(self, module: str) -> bool:
         """Whether a module or one it belongs to is named."""
-        parts = module.split(".")
-        if any(".".join(parts[:i]) in self.exact for i in range(1, len(parts) + 1)):
-            return True
+        owner = module if self.exact else ""
+        while owner:
+            if owner in self.exact:
+                return True
+            owner = owner.rpartition(".")[0]
         return any(e.search(module) for e in self.expressions)
 
 

@@ -20,30 +20,25 @@ def read_arguments(
     A word after a switch is positional; whether a flag is a switch is known from the engine's list.
     """
     known = catalog(dialect.engine.value)
-    flags: list[Flag] = []
+    uses: list[tuple[str, str, list[str]]] = []
     positionals: list[str] = []
-    name, typed, values = "", "", list[str]()
-    takes: bool | None = None
-
-    def close() -> None:
-        if name:
-            flags.append(Flag(name=name, typed=typed, values=tuple(values)))
-
+    values: list[str] = []
+    takes: bool | None = False  # until the first flag, words are positional
     for word in words:
-        if not _FLAG.match(word):
-            if not name or takes is False or (values and takes is not None and len(values) > 7):
+        if word[:1] != "-" or not _FLAG.match(word):
+            if takes is False or (values and takes is not None and len(values) > 7):
                 positionals.append(word)
             else:
                 values.append(word)
             continue
-        close()
         typed, equals, value = word.partition("=")
-        if glued := _GLUED.fullmatch(word):
+        if word[1] != "-" and (glued := _GLUED.fullmatch(word)):
             typed, equals, value = glued[1], "=", glued[3]
         name, values = _normal(typed), [value] if equals else []
         takes = False if equals else (known.takes_value(name) if known else None)
-    close()
-    return tuple(flags), tuple(positionals)
+        uses.append((name, typed, values))
+    flags = tuple(Flag(name, typed, tuple(values)) for name, typed, values in uses)
+    return flags, tuple(positionals)
 
 
 def _normal(typed: str) -> str:
@@ -52,5 +47,5 @@ def _normal(typed: str) -> str:
     >>> _normal("--pipeline_parallel_size"), _normal("--hf-overrides.rope_theta"), _normal("-tp")
     ('--pipeline-parallel-size', '--hf-overrides', '-tp')
     """
-    base = typed.partition(".")[0]
-    return base.replace("_", "-") if base.startswith("--") else base
+    base = typed.partition(".")[0] if "." in typed else typed
+    return base.replace("_", "-") if "_" in base and base.startswith("--") else base

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 
 from shardwright.lint.workload.container import Image
 from shardwright.model.version import Version, parse_version
@@ -143,6 +144,7 @@ def is_stock_vllm(image: Image) -> bool:
     return image.repository == "vllm/vllm-openai" or image.repository.endswith("/vllm/vllm-openai")
 
 
+@cache
 def version_of(image: Image, engine: Engine) -> Version | None:
     """Read an engine's version from the image's tag; None where the tag does not tell."""
     if not image.tag:

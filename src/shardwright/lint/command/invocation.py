@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
+from typing import NamedTuple
 
 from shardwright.facts.flags import FlagCatalog, catalog
 from shardwright.lint.command.dialects import Dialect, Engine
@@ -13,8 +16,7 @@ from shardwright.lint.shell.script import is_known
 from shardwright.model.version import Version
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
+class Site(NamedTuple):
     """Where a command is written: a field of an object. near: text to look for inside it."""
 
     object: KubeObject
@@ -30,8 +32,7 @@ class Form(Enum):
     ENTRYPOINT = "image entrypoint"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flag:
+class Flag(NamedTuple):
     """One flag as used. name: with dashes, without value or dotted part; typed: as written."""
 
     name: str
@@ -44,9 +45,12 @@ class Flag:
         return self.values[0] if self.values else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class EngineInvocation:
-    """One engine process. version: from the image's tag; None when that does not tell."""
+    """One engine process. version: from the image's tag; None when that does not tell.
+
+    Without slots, since answers are kept: every rule asks for the same few.
+    """
 
     dialect: Dialect
     """How this engine's command line is written."""
@@ -68,11 +72,17 @@ class EngineInvocation:
 
     def find(self, names: tuple[str, ...]) -> Flag | None:
         """Return the last use of any of these flags: the one that counts."""
-        found = None
-        for flag in self.flags:
-            if flag.name in names:
-                found = flag
-        return found
+        last = -1
+        for name in names:
+            at = self._last.get(name, -1)
+            if at > last:
+                last = at
+        return self.flags[last] if last >= 0 else None
+
+    @cached_property
+    def _last(self) -> Mapping[str, int]:
+        """Where each flag is used last."""
+        return {flag.name: index for index, flag in enumerate(self.flags)}
 
     def has(self, *names: str) -> bool:
         """Tell whether any of these flags is used."""
@@ -83,65 +93,65 @@ class EngineInvocation:
         flag = self.find(names) if names else None
         return 1 if flag is None else integer(flag.value)
 
-    @property
+    @cached_property
     def tensor_parallel(self) -> int | None:
         """Ranks each layer is cut over; None when not known before the pod runs."""
         return self.size(self.dialect.tensor)
 
-    @property
+    @cached_property
     def pipeline_parallel(self) -> int | None:
         """Stages the layers are dealt to."""
         return self.size(self.dialect.pipeline)
 
-    @property
+    @cached_property
     def ranks(self) -> int | None:
         """Ranks of one copy of the model: TP times PP."""
         tensor, pipeline = self.tensor_parallel, self.pipeline_parallel
         return tensor * pipeline if tensor is not None and pipeline is not None else None
 
-    @property
+    @cached_property
     def num_nodes(self) -> int | None:
         """What the engine is told about the number of nodes; None when absent or not known."""
         flag = self.find(self.dialect.nodes)
         return integer(flag.value) if flag else None
 
-    @property
+    @cached_property
     def asks_for_nodes(self) -> bool:
         """True if the engine is to span several nodes, however many."""
         flag = self.find(self.dialect.nodes)
         return flag is not None and integer(flag.value) != 1
 
-    @property
+    @cached_property
     def node_rank(self) -> str | None:
         """The node's rank as written, which may be unknown text."""
         flag = self.find(self.dialect.node_rank)
         return flag.value if flag else None
 
-    @property
+    @cached_property
     def is_headless(self) -> bool:
         """True for a vLLM rank without HTTP."""
         return self.engine is Engine.VLLM and self.has("--headless")
 
-    @property
+    @cached_property
     def uses_ray(self) -> bool:
         """True if vLLM is told to run its ranks on Ray."""
         flag = self.find(("--distributed-executor-backend", "--worker-use-ray"))
         return flag is not None and (flag.name == "--worker-use-ray" or flag.value == "ray")
 
-    @property
+    @cached_property
     def port(self) -> int | None:
         """The HTTP port: as given, or the engine's own; None when not known."""
         flag = self.find(self.dialect.http_port)
         return self.dialect.port if flag is None else integer(flag.value)
 
-    @property
+    @cached_property
     def model(self) -> str:
         """The model's id or path as written, "" when there is none or it is not known."""
         flag = self.find(self.dialect.model) if self.dialect.model else None
         named = (flag.value or "") if flag else next(iter(self.positionals), "")
         return named if is_known(named) else ""
 
-    @property
+    @cached_property
     def catalog(self) -> FlagCatalog | None:
         """The list of flags this engine ever had."""
         return catalog(self.engine.value)

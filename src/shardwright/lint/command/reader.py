@@ -204,9 +204,7 @@ class _CommandReader:
                 self.files[command.written_to] = command.stdin
                 continue
             if outer is not None and outer.is_conditional and not command.is_conditional:
-                self.run(
-                    command.argv, site, depth + 1, dataclasses.replace(command, is_conditional=True)
-                )
+                self.run(command.argv, site, depth + 1, command._replace(is_conditional=True))
             else:
                 self.run(command.argv, site, depth + 1, command)
 

@@ -32,9 +32,9 @@ def _meeting_by_pod_name(scene: Scene) -> Iterator[tuple[Member, Workload, Servi
 def _service_name_without_service(scene: Scene) -> Iterator[Found]:
     joined = {id(workload) for _, workload, _ in _meeting_by_pod_name(scene)}
     is_one_file_of_many = len(scene.objects) == 1
-    serving = {id(member.workload) for member in scene.members}
+    concerned = joined | {id(member.workload) for member in scene.members}
     for workload in scene.workloads:
-        if workload.kind != "StatefulSet" or id(workload) not in serving | joined:
+        if workload.kind != "StatefulSet" or id(workload) not in concerned:
             continue
         name = text(workload.spec.get("serviceName"))
         if not name:

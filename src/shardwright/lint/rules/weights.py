@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from shardwright.lint.bundle import Member
-from shardwright.lint.command.dialects import Engine
 from shardwright.lint.command.invocation import EngineInvocation
 from shardwright.lint.finding import Found, Rule
-from shardwright.lint.modelfacts import is_gated, is_hub_id, model_facts
+from shardwright.lint.modelfacts import is_gated, model_facts
 from shardwright.lint.scene import Scene
 from shardwright.model.finding import Severity
 from shardwright.model.units import gib, parse_quantity
@@ -18,21 +17,7 @@ _CACHES = ("/root/.cache/huggingface/hub", "/root/.cache/huggingface", "/root/.c
 _KEPT = frozenset(
     {"persistentVolumeClaim", "hostPath", "nfs", "csi", "ephemeral", "cephfs", "glusterfs", "image"}
 )
-_OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 _HUB = "https://huggingface.co/docs/huggingface_hub/guides/manage-cache"
-
-
-def _from_hub(scene: Scene) -> Iterator[tuple[Member, EngineInvocation]]:
-    """Yield engines that will ask the hub for their model."""
-    for member, engine in scene.engines:
-        is_dummy = (flag := engine.find(("--load-format",))) and flag.value == "dummy"
-        env = member.container.env
-        is_offline = any((member.container.env_value(name) or "0") != "0" for name in _OFFLINE)
-        mirrored = "VLLM_USE_MODELSCOPE" in env or "SGLANG_USE_MODELSCOPE" in env
-        if engine.engine is Engine.TRITON or is_dummy or is_offline or mirrored:
-            continue
-        if is_hub_id(engine.model) and not member.workload.is_managed:
-            yield member, engine
 
 
 def _keeps_cache(member: Member, engine: EngineInvocation) -> bool:
@@ -59,7 +44,7 @@ def _keeps_cache(member: Member, engine: EngineInvocation) -> bool:
 
 
 def _pulled_at_start(scene: Scene) -> Iterator[Found]:
-    for member, engine in _from_hub(scene):
+    for member, engine in scene.hub_engines:
         if not _keeps_cache(member, engine):
             yield Found(
                 object=member.object,
@@ -70,7 +55,7 @@ def _pulled_at_start(scene: Scene) -> Iterator[Found]:
 
 
 def _gated_without_token(scene: Scene) -> Iterator[Found]:
-    for member, engine in _from_hub(scene):
+    for member, engine in scene.hub_engines:
         container = member.container
         has_token = any(name in container.env for name in _TOKENS) or container.has_env_from
         is_login = any(
@@ -93,7 +78,7 @@ def _gated_without_token(scene: Scene) -> Iterator[Found]:
 
 
 def _cache_read_only(scene: Scene) -> Iterator[Found]:
-    for member, engine in _from_hub(scene):
+    for member, engine in scene.hub_engines:
         container = member.container
         homes = [container.env_value(name) for name in ("HF_HUB_CACHE", "HF_HOME")]
         for directory in [home for home in homes if home] or [_CACHES[0]]:
@@ -109,7 +94,7 @@ def _cache_read_only(scene: Scene) -> Iterator[Found]:
 
 
 def _disk_too_small(scene: Scene) -> Iterator[Found]:
-    for member, engine in _from_hub(scene):
+    for member, engine in scene.hub_engines:
         facts = model_facts(engine.model)
         limit = parse_quantity(member.container.limits.get("ephemeral-storage", ""))
         if facts is None or limit is None or _keeps_cache(member, engine):

@@ -46,13 +46,32 @@ class Operator(NamedTuple):
     body: str = ""
 
 
-Token = Word | Operator
+class Run(NamedTuple):
+    """Plain words in a row: unquoted literals, nothing to fill in."""
+
+    texts: list[str]
+    line: int
+
+
+def plain_word(text: str, line: int) -> Word:
+    """Make a word of plain text."""
+    return Word((Part(PartKind.LITERAL, text, is_quoted=False),), line)
+
+
+Token = Word | Run | Operator
 
 _OPERATORS = re.compile(r"\n|&&|\|\||;;&?|;&|\|&|[;&|()]")
 _REDIRECT = re.compile(r"[0-9]*(?:<<<|<<-?|>>|>&|<&|<>|>\||[<>])|&>>?")
 _MAY_REDIRECT = frozenset("0123456789<>&")
 _MAY_CONTROL = frozenset("\n&|;()")
-_PLAIN = re.compile(r"[^\s\\'\"$`;&|()<>\n]+")
+_PLAIN = re.compile(r"[^ \t\r\n\\'\"$`;&|()<>]+")
+# most words are plain from end to end, and so are those beside them
+_RUN = re.compile(
+    r"(?:[ \t\r]*[^ \t\r\n\\'\"$`;&|()<>#][^ \t\r\n\\'\"$`;&|()<>]*+(?=[ \t\r\n]|\Z))+"
+)
+_OTHER_BLANK = re.compile(r"[^\S \t\r\n]")
+_BLANKS = re.compile(r"[ \t\r]+")
+_QUOTED = re.compile(r'[^"\\$`\n]+')
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-]")
 _BLANK = " \t\r"
 
@@ -68,8 +87,18 @@ class Lexer:
 
     def tokens(self) -> Iterator[Token]:
         """Yield words and operators in order; a here-document's body follows as `<<` operator."""
-        text = self.text
+        text, run = self.text, _RUN.match
+        # a shell splits at these alone; str.split also at what is no blank to it, such as U+00A0
+        splits_alike = _OTHER_BLANK.search(text) is None
         while self.at < len(text):
+            if match := run(text, self.at):
+                self.at = match.end()
+                plain = match[0]
+                yield Run(
+                    plain.split() if splits_alike else _BLANKS.split(plain.strip(_BLANK)),
+                    self.line,
+                )
+                continue
             char = text[self.at]
             if char in _BLANK:
                 self.at += 1
@@ -159,6 +188,10 @@ class Lexer:
         literal: list[str] = []
         start_count = len(parts)
         while self.at < len(text) and text[self.at] != '"':
+            if match := _QUOTED.match(text, self.at):
+                literal.append(match[0])
+                self.at = match.end()
+                continue
             char = text[self.at]
             if char == "\\" and text[self.at + 1 : self.at + 2] in {"$", "`", '"', "\\", "\n"}:
                 if text[self.at + 1] == "\n":

@@ -6,12 +6,21 @@ variable's name between two private-use characters, so that `name-0.$DOMAIN` kee
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
-from shardwright.lint.shell.lexer import Lexer, Operator, Part, PartKind, Token, Word
+from shardwright.lint.shell.lexer import (
+    Lexer,
+    Operator,
+    Part,
+    PartKind,
+    Run,
+    Token,
+    Word,
+    plain_word,
+)
 
 UNKNOWN_START, UNKNOWN_END = "\ue000", "\ue001"
 _MAX_VALUE = 20_000
@@ -46,8 +55,7 @@ def shown(word: str) -> str:
     return word.replace(UNKNOWN_START, "$").replace(UNKNOWN_END, "")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class Command(NamedTuple):
     """One program call. line: in the script, from 0.
 
     is_conditional: in a branch, so it may not run. is_background: followed by `&`.
@@ -60,7 +68,7 @@ class Command:
     is_background: bool = False
     stdin: str | None = None
     written_to: str | None = None
-    assignments: Mapping[str, str] = field(default_factory=dict)
+    assignments: Mapping[str, str] = MappingProxyType({})
 
 
 Value = str | tuple[str, ...]
@@ -97,9 +105,19 @@ class _Reader:
                 return
             if isinstance(token, Operator):
                 self._operator(token)
+            elif isinstance(token, Run):
+                self._run(token)
             else:
                 self._word(token)
         self._end()
+
+    def _run(self, token: Run) -> None:
+        """Take plain words: one by one until a command has begun, the rest as its arguments."""
+        for index, text in enumerate(token.texts):
+            if self.words and self.redirect is None and self.array is None:
+                self.words.extend(token.texts[index:])
+                return
+            self._word(plain_word(text, token.line))
 
     def _operator(self, token: Operator) -> None:
         operator = token.text
@@ -137,34 +155,38 @@ class _Reader:
         if self.words or not self.commands:
             self.stdin = token.body
             return
-        self.commands[-1] = dataclasses.replace(self.commands[-1], stdin=token.body)
+        self.commands[-1] = self.commands[-1]._replace(stdin=token.body)
 
     def _word(self, token: Word) -> None:
         if self.redirect is not None:
-            target = " ".join(self._expand(token))
-            if ">" in self.redirect:
-                self.written_to = target
-            elif self.redirect == "<<<":
-                self.stdin = target
-            self.redirect = None
+            self._redirected(token)
             return
         if self.array is not None and self.is_in_array:
             self.array_words.extend(self._expand(token))
             return
         self.array = None
-        literal = token.parts[0].text if len(token.parts) == 1 else ""
-        is_bare = len(token.parts) == 1 and not token.parts[0].is_quoted
+        literal = token.parts[0] if len(token.parts) == 1 else None
+        is_bare = literal is not None and not literal.is_quoted
         if self.blocks and self.blocks[-1] == _CASE_HEAD:
-            if is_bare and literal == "in":
+            if literal is not None and is_bare and literal.text == "in":
                 self.blocks[-1] = _PATTERN
             return
-        if not self.words and is_bare and self._keyword(literal):
-            return
-        if not self.words and self._assignment(token):
-            return
         if not self.words:
+            if literal is not None and is_bare and self._keyword(literal.text):
+                return
+            if self._assignment(token):
+                return
             self.start_line = token.line
         self.words.extend(self._expand(token))
+
+    def _redirected(self, token: Word) -> None:
+        """Take the word after a redirection: where output goes, or what is read."""
+        target = " ".join(self._expand(token))
+        if self.redirect is not None and ">" in self.redirect:
+            self.written_to = target
+        elif self.redirect == "<<<":
+            self.stdin = target
+        self.redirect = None
 
     def _keyword(self, word: str) -> bool:
         """Take a reserved word that may begin a command; True if it was one."""
@@ -195,6 +217,8 @@ class _Reader:
         """Take `NAME=value`, `NAME+=value` and `NAME=(`; True if the word was one."""
         first = token.parts[0] if token.parts else None
         if first is None or first.kind is not PartKind.LITERAL or first.is_quoted:
+            return False
+        if "=" not in first.text:
             return False
         match = _ASSIGNMENT.match(first.text)
         if match is None:
@@ -298,9 +322,11 @@ def _read_word(text: str, reader: _Reader) -> list[str]:
     words: list[str] = []
     if "$" not in text:
         return [text.strip("\"'")]
+    nested = "{" in text and text.count("${") > 4
     for token in Lexer(text[:_MAX_VALUE]).tokens():
-        if isinstance(token, Word):
-            nested = "{" in text and text.count("${") > 4
+        if isinstance(token, Run):
+            words.extend([unknown(text)] * len(token.texts) if nested else token.texts)
+        elif isinstance(token, Word):
             words.extend([unknown(text)] if nested else reader._expand(token))
     return [" ".join(words)]
 

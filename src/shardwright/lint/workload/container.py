@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from shardwright.lint.objects import Path
 from shardwright.lint.reading import dig, integer, mapping, mappings, sequence, text
@@ -19,8 +20,7 @@ _RDMA = re.compile(
 _NAMELESS = frozenset({"cpu", "memory", "ephemeral-storage", "storage"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Image:
+class Image(NamedTuple):
     """An image reference split as registries do. repository has no tag and no digest."""
 
     reference: str
@@ -52,8 +52,7 @@ def parse_image(reference: str) -> Image:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvVar:
+class EnvVar(NamedTuple):
     """value: None when it comes from elsewhere; source: `secretKeyRef`, `fieldRef`, ... or ""."""
 
     name: str
@@ -72,8 +71,10 @@ class ProbeKind(Enum):
     LIVENESS = "livenessProbe"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
+_PROBES = tuple((kind, kind.value) for kind in ProbeKind)
+
+
+class Probe(NamedTuple):
     """One probe with Kubernetes' defaults filled in; times in seconds."""
 
     kind: ProbeKind
@@ -93,8 +94,7 @@ class Probe:
         return self.initial_delay_s + self.period_s * self.failures
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mount:
+class Mount(NamedTuple):
     """Where a volume appears in the container."""
 
     volume: str
@@ -242,8 +242,8 @@ def _ports(value: object) -> dict[str, int]:
 
 def _probes(data: dict[str, object], path: Path) -> dict[ProbeKind, Probe]:
     found: dict[ProbeKind, Probe] = {}
-    for kind in ProbeKind:
-        probe = data.get(kind.value)
+    for kind, name in _PROBES:
+        probe = data.get(name)
         if not isinstance(probe, dict) or not probe:
             continue
         method = next((m for m in ("httpGet", "tcpSocket", "grpc", "exec") if m in probe), "")
@@ -259,6 +259,6 @@ def _probes(data: dict[str, object], path: Path) -> dict[ProbeKind, Probe]:
             period_s=integer(probe.get("periodSeconds")) or 10,
             timeout_s=integer(probe.get("timeoutSeconds")) or 1,
             failures=integer(probe.get("failureThreshold")) or 3,
-            path=(*path, kind.value),
+            path=(*path, name),
         )
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from shardwright.lint.objects import Path
 from shardwright.lint.reading import mapping, mappings, string_map, text
@@ -24,8 +25,7 @@ class Role(Enum):
     LAUNCHER = "launcher"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Volume:
+class Volume(NamedTuple):
     """A pod volume. kind: its source's field name, such as `emptyDir`."""
 
     name: str
@@ -130,13 +130,15 @@ def _volumes(value: object, path: Path) -> dict[str, Volume]:
         name = text(item.get("name"))
         kind = next((str(key) for key in item if key != "name"), "")
         source = mapping(item.get(kind)) if kind else {}
+        is_scratch = kind == "emptyDir"
+        limit = text(source.get("sizeLimit")) if is_scratch else ""
         found[name] = Volume(
             name=name,
             kind=kind,
             claim=text(source.get("claimName")) if kind == "persistentVolumeClaim" else "",
             source_name=text(source.get("name")) or text(source.get("secretName")),
-            is_memory=kind == "emptyDir" and text(source.get("medium")).startswith("Memory"),
-            size_limit_bytes=parse_quantity(text(source.get("sizeLimit"))),
+            is_memory=is_scratch and text(source.get("medium")).startswith("Memory"),
+            size_limit_bytes=parse_quantity(limit) if limit else None,
             path=(*path, index),
         )
     return found

@@ -1,6 +1,6 @@
 import pytest
 
-from shardwright.lint.shell.script import read_script, shown
+from shardwright.lint.shell.script import read_script, shown, unknown
 
 
 def commands(script, variables=None, arguments=()):
@@ -63,3 +63,24 @@ def test_what_a_branch_sets_is_not_known_after_it():
     assert found[0] == ("run", "--headless")
     assert shown(found[1][1]) == "$H"
     assert found[1][2] == "1"
+
+
+@pytest.mark.parametrize("blank", ["\u00a0", "\x0c", "\x0b", "\u2003"])
+def test_what_is_no_blank_to_a_shell_is_part_of_a_word(blank):
+    """As bash has it: a no-break space, pasted from a web page, joins words; nothing hangs."""
+    (command,) = read_script(f"vllm serve{blank}m -tp 8", {})
+    assert command.argv == ("vllm", f"serve{blank}m", "-tp", "8")
+    (command,) = read_script(f"{blank}echo 'a{blank}b' \"c{blank}d\"", {})
+    assert command.argv == (f"{blank}echo", f"a{blank}b", f"c{blank}d")
+
+
+def test_plain_words_in_a_row_keep_their_places():
+    script = (
+        "  for f in a b; do cp $f to one two; done\nif x y z; then A=1 b c d >out e f; fi # g h\n"
+    )
+    argv = [(each.argv, each.line, each.written_to) for each in read_script(script, {})]
+    assert argv == [
+        (("cp", unknown("b"), "to", "one", "two"), 0, None),
+        (("x", "y", "z"), 1, None),
+        (("b", "c", "d", "e", "f"), 1, "out"),
+    ]
