@@ -136,7 +136,9 @@ def command(
     if diagram:
         click.echo(draw(answered, launch, diagram), nl=False)
     elif output == "json":
-        print_json({"apiVersion": "shardwright.dev/plan/v1alpha1", "plan": plain(made)})
+        from shardwright.planner.plan_schema import PLAN_VERSION
+
+        print_json({"apiVersion": PLAN_VERSION, "plan": plain(made)})
     else:
         print_plan(answered, made, resolved.request)
     missed = any(f.code == "objective-missed" for f in made.findings)

@@ -1,4 +1,4 @@
-"""`shardwright schema`: the JSON Schema of the spec file."""
+"""`shardwright schema`: the JSON Schema of the spec file, or of the plan as JSON."""
 
 from __future__ import annotations
 
@@ -8,8 +8,15 @@ from shardwright.cli.options import print_json
 
 
 @click.command()
-def command() -> None:
-    """Print the JSON Schema of the spec file, for editors' completion and checks."""
+@click.argument("what", type=click.Choice(["spec", "plan"]), default="spec")
+def command(what: str) -> None:
+    """Print the JSON Schema of the spec file, for editors' completion and checks; `schema plan`
+    prints that of `plan -o json`.
+    """
+    if what == "plan":
+        from shardwright.planner.plan_schema import plan_schema
+
+        return print_json(plan_schema())
     from shardwright.spec.schema import json_schema
 
-    print_json(json_schema())
+    return print_json(json_schema())

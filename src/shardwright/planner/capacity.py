@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from shardwright.engines import find_engine
@@ -44,7 +45,7 @@ def room_of(point: Point, setting: Setting, shape: ModelShape, dtype: str) -> Ro
         MemoryQuestion(
             shape=stored_as(shape, dtype),
             layout=layout,
-            stages=stages_of(find_engine("vllm").split_layers(shape.num_layers, stages)),
+            stages=stages_of(split_of(engine)(shape.num_layers, stages)),
             gpu=gpu,
             engine=engine,
             version=point.engine_version,
@@ -63,6 +64,16 @@ def room_of(point: Point, setting: Setting, shape: ModelShape, dtype: str) -> Ro
     if short > DOUBT_FRACTION * gpu.memory_bytes:
         raise usage_error("does-not-fit", message, remedy="raise tp or pp, or quantize the weights")
     return Room(tokens=0, note=f"may not fit: {message}")
+
+
+def split_of(runtime: str) -> Callable[[int, int], tuple[int, ...]]:
+    """Return how a runtime, as calibrated, cuts layers into stages; vLLM's way for unknown ones.
+
+    >>> split_of("sglang")(126, 4), split_of("vllm")(126, 4)
+    ((31, 31, 32, 32), (31, 32, 32, 31))
+    """
+    name = {"trtllm": "tensorrt-llm", "sglang": "sglang"}.get(runtime, "vllm")
+    return find_engine(name).split_layers
 
 
 def _layout(point: Point, shape: ModelShape) -> Layout:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from shardwright.engines import find_engine
 from shardwright.facts.aliases import canonical
 from shardwright.facts.gpus import Gpu, gpu
 from shardwright.model.errors import ShardwrightError, usage_error
@@ -16,6 +15,7 @@ from shardwright.model.layout import Layout, stages_of
 from shardwright.model.origin import Origin
 from shardwright.model.shape import ModelShape
 from shardwright.model.units import GIB
+from shardwright.planner.capacity import split_of
 from shardwright.planner.memory import MemoryAnswer, predict
 from shardwright.planner.memory_question import MemoryQuestion
 from shardwright.shape import load
@@ -71,7 +71,7 @@ def question_of(
     return MemoryQuestion(
         shape=shape,
         layout=Layout(tensor_parallel=tp, pipeline_parallel=pp, expert_parallel=ep),
-        stages=stages_of(find_engine("vllm").split_layers(shape.num_layers, pp)),
+        stages=stages_of(split_of(engine)(shape.num_layers, pp)),
         gpu=_gpu(row),
         engine=engine,
         version=_text(row, "engine_version") or _text(row, f"{engine}_version") or None,

@@ -142,7 +142,8 @@ def replay(  # noqa: C901  one loop, so that numba compiles it as it stands
                     break
                 part = 0.0
                 reserved += claim
-                ahead[admitted] = pure_s
+                # an engine that stands still has decided on no step ahead
+                ahead[admitted] = pure_s / batches if running > 0 else 0.0
                 admitted += 1
             done = admitted - start
             touched = done + (1.0 if part > 0 else 0.0)

@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from shardwright.cli.main import COMMANDS, main, shardwright
 
@@ -110,3 +111,14 @@ def test_init_writes_once_and_what_it_writes_plans(run, tmp_path):
 def test_schema_is_json_schema(run):
     _, out, _ = run("schema")
     assert json.loads(out)["properties"]["spec"]
+
+
+@pytest.mark.parametrize("name", ["llama-3.1-70b", "llama-3.1-405b-bf16-h100", "qwen3-30b-a3b"])
+def test_a_plan_as_json_follows_its_schema(run, name):
+    _, schema, _ = run("schema", "plan")
+    _, out, _ = run("plan", str(EXAMPLES / f"{name}.yaml"), "-o", "json")
+    made = json.loads(out)
+    check = Draft202012Validator(json.loads(schema))
+    assert [error.message for error in check.iter_errors(made)] == []
+    del made["plan"]["layout"]["tensor_parallel"]
+    assert not check.is_valid(made)

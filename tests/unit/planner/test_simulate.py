@@ -85,6 +85,18 @@ def test_a_step_already_decided_delays_what_arrives_during_it():
     assert one[0][2] > none[0][2]
 
 
+def test_steps_looked_ahead_delay_only_where_some_sequence_runs():
+    ahead = (*RATES[:-1], 1.0)
+    # one after the other: the engine stands still when the second comes
+    ttft, *_ = run([10, 10], [5, 5], loop(1, MIXED), rates=ahead)
+    assert ttft == pytest.approx([0.010, 0.010])
+    # beside one that decodes at 1 ms a step: that step, and 10 + 1 tokens
+    ttft, *_ = run([10, 10, 10], [50, 5, 5], loop(2, MIXED), rates=ahead)
+    assert ttft[2] > 0.011
+    alone = run([10, 10, 10], [50, 5, 5], loop(2, MIXED))[0]
+    assert ttft[2] - alone[2] == pytest.approx(0.002)  # the step of two sequences before it
+
+
 def test_a_full_cache_makes_requests_wait():
     free = run([50, 50], [20, 20], loop(2, MIXED, capacity=1000.0))
     full = run([50, 50], [20, 20], loop(2, MIXED, capacity=80.0))
