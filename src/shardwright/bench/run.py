@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,7 +19,7 @@ from shardwright.model.running import Clock
 from shardwright.verify.readers import read_result
 from shardwright.verify.repeats import pooled
 from shardwright.verify.steady import steady
-from shardwright.verify.verdict import Verdict
+from shardwright.verify.verdict import Outcome, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +123,19 @@ class Sweep:
     best: int | None
     is_cut: bool = False
 
+    @property
+    def outcome(self) -> Outcome:
+        """Pass if any load meets the objective, else what the lowest one says."""
+        return Outcome.PASS if self.best is not None else self.runs[0].verdict.outcome
+
+
+def swept(runs: Iterable[Run], *, is_cut: bool = False) -> Sweep:
+    """Put runs of different concurrency in order, and say which is the highest that passed."""
+    by_load = {run.scenario.concurrency or 0: run for run in runs}
+    seen = {load: run.verdict.outcome for load, run in by_load.items()}
+    ordered = tuple(by_load[load] for load in sorted(by_load))
+    return Sweep(runs=ordered, best=highest_pass(seen), is_cut=is_cut)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
@@ -146,7 +159,6 @@ def sweep(
         load = next_concurrency(seen, start=start, limit=bounds.concurrency)
         is_cut = load is not None and bool(runs) and clock.now() - began > bounds.seconds
         if load is None or is_cut:
-            ordered = tuple(runs[c] for c in sorted(runs))
-            return Sweep(runs=ordered, best=highest_pass(seen), is_cut=is_cut)
+            return swept(runs.values(), is_cut=is_cut)
         step = at_concurrency(scenario, load, method.percentile, method.least_requests)
         runs[load] = measure(tool, step, target, f"concurrency-{load}", method)

@@ -187,7 +187,6 @@ def _run(
     from shardwright.bench.report import Bench
     from shardwright.bench.run import measure, sweep
     from shardwright.drive.clock import SystemClock
-    from shardwright.verify.verdict import Outcome
 
     best: int | None = None
     runs: tuple[Run, ...]
@@ -195,8 +194,7 @@ def _run(
         found = sweep(aim.tool, scenario, aim.target, method, SystemClock(), bounds)
         if found.is_cut:
             _say("the time is up; --sweep-minutes gives the search more")
-        runs, best = found.runs, found.best
-        outcome = Outcome.PASS if best is not None else runs[0].verdict.outcome
+        runs, best, outcome = found.runs, found.best, found.outcome
     else:
         runs = (measure(aim.tool, scenario, aim.target, "run", method),)
         outcome = runs[0].verdict.outcome

@@ -13,7 +13,7 @@ from shardwright.bench.aiperf import Target
 from shardwright.bench.curve import sparkline
 from shardwright.bench.endpoint import Startup
 from shardwright.bench.report import Bench
-from shardwright.bench.run import Method, Run, measure
+from shardwright.bench.run import Method, Run, measure, swept
 from shardwright.bench.scenario import Scenario, at_concurrency
 from shardwright.cli.bench_facts import surroundings
 from shardwright.cli.bench_output import write_reports
@@ -51,16 +51,19 @@ def aiperf_load(
         tool = AiperfProcess(executable=executable, folder=folder, api_key=key, say=say)
         target = Target(url=url, model=model, tokenizer=str(tokenizer), has_api_key=key is not None)
         method = Method(judge=by_slo, percentile=slo.percentile)
-        runs = tuple(
+        found = swept(
             measure(tool, _scenario(n, slo.percentile), target, f"concurrency-{n}", method)
             for n in LOADS
         )
+        runs = found.runs
         facts = (("loaded from", "this machine, on its CPUs"),)
         aim = Aim(tool=tool, target=target, facts=facts, engine=engine_version(url))
         bench = Bench(
             name=model,
             runs=runs,
-            outcome=runs[-1].verdict.outcome,
+            outcome=found.outcome,
+            is_sweep=True,
+            best=found.best,
             startup=_startup(phases),
             environment=surroundings(aim, runs[-1]),
         )

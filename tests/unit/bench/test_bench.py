@@ -15,8 +15,8 @@ from shardwright.bench.compare import baseline_of, compare, summary
 from shardwright.bench.curve import Curve, Point, draw_curve
 from shardwright.bench.junit import junit
 from shardwright.bench.page import html
-from shardwright.bench.report import Bench, markdown
-from shardwright.bench.run import Bounds, Method, ResultFiles, measure, sweep
+from shardwright.bench.report import Bench, conclusion, markdown
+from shardwright.bench.run import Bounds, Method, ResultFiles, measure, sweep, swept
 from shardwright.bench.scenario import Scenario, replayed, scenario_for
 from shardwright.bench.search import highest_pass, next_concurrency
 from shardwright.bench.server import read_server_metrics, read_server_side
@@ -115,6 +115,19 @@ def test_a_sweep_ends_at_its_bounds_and_says_when_time_was_the_reason():
     short = sweep(KnownServer(), scenario(), TARGET, BY_SLO, Clock(10), Bounds(seconds=15))
     assert [r.scenario.concurrency for r in short.runs] == [8, 16]
     assert (short.best, short.is_cut) == (16, True)
+
+
+def test_loads_that_are_measured_in_turn_are_told_like_a_sweep():
+    def runs(*loads):
+        return [measure(KnownServer(), scenario(n), TARGET, "a", BY_SLO) for n in loads]
+
+    some = swept(runs(8, 1, 50))  # 50 ms are 25 at once
+    assert ([r.scenario.concurrency for r in some.runs], some.best) == ([1, 8, 50], 8)
+    assert some.outcome is Outcome.PASS
+    none = swept(runs(30, 50))
+    page = Bench(name="x", runs=none.runs, outcome=none.outcome, is_sweep=True, best=none.best)
+    assert none.outcome is Outcome.FAIL
+    assert conclusion(page) == "No load was shown to meet the objective; the lowest tried was 30."
 
 
 @given(limit=st.integers(1, 500), start=st.integers(1, 500))
