@@ -11,6 +11,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import subprocess
+import sys
+from contextlib import contextmanager
 
 
 class SlowServer:
@@ -124,6 +127,15 @@ async def _event(writer, value):
 async def _chunk(writer, data):
     writer.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
     await writer.drain()
+
+
+@contextmanager
+def slow_server(*options):
+    """Start one in a process of its own; yield its address."""
+    command = [sys.executable, __file__, "0", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        yield f"http://127.0.0.1:{server.stdout.readline().split()[-1]}"
+        server.terminate()
 
 
 async def _main():

@@ -6,14 +6,13 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.integration.slow_server import slow_server
 
 from shardwright.rehearse.tokenizer import files
 
-HERE = Path(__file__).parent
 ENGINES = (
     Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "shardwright" / "engines"
 )
@@ -24,19 +23,13 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@contextmanager
-def serving(*options):
-    """A server with 100 ms to the first token, 20 ms between tokens."""
-    command = [sys.executable, HERE / "slow_server.py", "0", "--ttft", "0.1", "--itl", "0.02"]
-    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as server:
-        yield f"http://127.0.0.1:{server.stdout.readline().split()[-1]}"
-        server.terminate()
+DELAYS = ("--ttft", "0.1", "--itl", "0.02")
 
 
 @pytest.fixture
-def slow_server():
-    """Two requests at a time."""
-    with serving("--slots", "2") as url:
+def two_places():
+    """100 ms to the first token, 20 ms between tokens, two requests at a time."""
+    with slow_server(*DELAYS, "--slots", "2") as url:
         yield url
 
 
@@ -59,10 +52,10 @@ def bench(url, tmp_path, *options):
     return done.returncode, json.loads((out / "result.json").read_text()), out
 
 
-def test_a_queue_in_front_of_two_places_is_measured_judged_and_explained(slow_server, tmp_path):
+def test_a_queue_in_front_of_two_places_is_measured_judged_and_explained(two_places, tmp_path):
     # four requests for two places: each waits for another of 0.1 + 5 x 0.02 = 0.2 s, so no first
     # token can come before 0.1 s, and half of them come after 0.3 s and more
-    code, result, out = bench(slow_server, tmp_path, "--concurrency", "4", "--ttft-ms", "150")
+    code, result, out = bench(two_places, tmp_path, "--concurrency", "4", "--ttft-ms", "150")
     run = result["runs"][0]
     ttft = run["verdict"]["terms"][0]
     assert ttft["measured_s"] >= 0.25
@@ -75,7 +68,7 @@ def test_a_queue_in_front_of_two_places_is_measured_judged_and_explained(slow_se
 
 
 def test_a_model_that_is_swapped_before_the_load_is_named(tmp_path):
-    with serving("--swap-after", "1") as url:
+    with slow_server(*DELAYS, "--swap-after", "1") as url:
         command = command_of(url, tmp_path, "--concurrency", "2", "--requests", "10")
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 3
@@ -84,7 +77,7 @@ def test_a_model_that_is_swapped_before_the_load_is_named(tmp_path):
 
 
 def test_an_interrupt_ends_the_load_tool_and_all_its_workers(tmp_path):
-    with serving() as url:
+    with slow_server(*DELAYS) as url:
         command = command_of(url, tmp_path, "--concurrency", "2", "--requests", "5000")
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
             log = tmp_path / "out" / "run" / "aiperf.out"
