@@ -121,9 +121,9 @@ def _of_pods(
                     suffix = ".previous" if previous else ""
                     found[f"{name}/{container}{suffix}.log"] = log
     events = reading.list("v1", "Event", namespace=namespace)
-    told = _last_words(e for e in events if e["involvedObject"].get("name") in names)
+    told = [each for each in events if each["involvedObject"].get("name") in names]
     if told:
-        found["events.txt"] = "".join(_event_line(each) for each in told)
+        found["events.txt"] = "".join(_event_line(each) for each in sorted(told, key=_when))
     described = nodes(reading, pods)
     return found | ({"nodes.txt": described} if described else {})
 
@@ -135,24 +135,6 @@ def _short(metadata: Object) -> Object:
 def _containers(pod: Object) -> list[str]:
     spec = pod.get("spec", {})
     return [c["name"] for c in (*spec.get("initContainers", []), *spec.get("containers", []))]
-
-
-def _last_words(events: Iterable[Object]) -> list[Object]:
-    """Order events by time and keep only the scheduler's latest about each pod: what kept it from a
-    node an hour ago, such as a claim not bound yet, may long be mended.
-    """
-    ordered = sorted(events, key=_when)
-    latest = {
-        each["involvedObject"].get("name"): index
-        for index, each in enumerate(ordered)
-        if each.get("reason") == "FailedScheduling"
-    }
-    kept = set(latest.values())
-    return [
-        each
-        for index, each in enumerate(ordered)
-        if each.get("reason") != "FailedScheduling" or index in kept
-    ]
 
 
 def _when(event: Object) -> str:

@@ -13,6 +13,7 @@ from shardwright.diagnose.lines import printable
 from shardwright.diagnose.planned import Planned
 from shardwright.diagnose.ranking import Diagnosis, diagnose
 from shardwright.diagnose.scanning import Patterns, scan
+from shardwright.diagnose.staleness import stale_lines
 
 _TROUBLE: Final = "unexplained.trouble"
 _TROUBLE_PATTERN: Final = (
@@ -71,7 +72,7 @@ def examine(
     planned: what was expected, where it is known; then what differs from it is a cause as well.
     """
     scanned = scan(documents, _patterns(), num_workers=num_workers)
-    evidence = replace(scanned, planned=planned)
+    evidence = replace(scanned, planned=planned, stale=stale_lines(scanned))
     findings = diagnose(evidence, load_causes())
     return Report(
         findings=findings, unusual=() if findings else _unusual(evidence),

@@ -84,13 +84,15 @@ class Hit:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """Everything noticed. hits: by signal name; counts: all matches, kept or not. planned: what the
-    evidence is held against, None where nobody said.
+    evidence is held against, None where nobody said. stale: (document, line) of what no longer
+    holds -> why.
     """
 
     blocks: tuple[Block, ...]
     hits: Mapping[str, tuple[Hit, ...]]
     counts: Mapping[str, int]
     planned: Planned | None = None
+    stale: Mapping[tuple[str, int], str] = field(default_factory=dict)
 
     def texts(self, *sources: Source) -> tuple[Block, ...]:
         """Return the blocks of these sources, all blocks if none is named."""

@@ -95,7 +95,7 @@ def _consider(cause: Cause, evidence: Evidence) -> Diagnosis | RuledOut | None:
     short = {name.rsplit(".", 1)[1]: hits for name, hits in present.items()}
     counting = [s for s in cause.signals if s.name in present and s.weight > 0]
     if not counting:
-        return None
+        return _overtaken(cause, evidence)
     for name, why in cause.unless.items():
         if name in short:
             return RuledOut(code=cause.code, why=why)
@@ -111,6 +111,16 @@ def _consider(cause: Cause, evidence: Evidence) -> Diagnosis | RuledOut | None:
     )  # fmt: skip
 
 
+def _overtaken(cause: Cause, evidence: Evidence) -> RuledOut | None:
+    """Say so where an event would have spoken for the cause, had not a later word overtaken it."""
+    for signal in cause.signals:
+        for hit in evidence.hits.get(signal.name, ()) if signal.weight >= _TELLING else ():
+            why = evidence.stale.get((hit.document, hit.line))
+            if why:
+                return RuledOut(code=cause.code, why=why)
+    return None
+
+
 def _present(signals: Iterable[Signal], evidence: Evidence) -> dict[str, tuple[Hit, ...]]:
     found: dict[str, tuple[Hit, ...]] = {}
     signals = tuple(signals)
@@ -122,6 +132,7 @@ def _present(signals: Iterable[Signal], evidence: Evidence) -> dict[str, tuple[H
                 h
                 for h in evidence.hits.get(signal.name, ())
                 if h.source in signal.sources
+                and (h.document, h.line) not in evidence.stale
                 and not _DUMP.search(h.text)
                 and (signal.weight < _TELLING or signal.light or not _IN_PASSING.search(h.text))
                 and not (signal.exception and re2.search(signal.exception, h.text))
