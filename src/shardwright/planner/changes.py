@@ -70,9 +70,10 @@ def _smaller(request: Request, shape: ModelShape, plan: Plan) -> str:
             f"{less} is {gib(answer.shortfall_bytes)} per GPU short of one request of "
             f"{plan.max_model_len:,} tokens"
         )
+    tokens = answer.kv_tokens * less.data_parallel
     return (
-        f"{less} fits as well, on half the GPUs: {answer.kv_tokens:,} KV tokens, room for "
-        f"{answer.kv_tokens / plan.max_model_len:.1f} requests of {plan.max_model_len:,}"
+        f"{less} fits as well, on half the GPUs: {tokens:,} KV tokens, room for "
+        f"{tokens / plan.max_model_len:.1f} requests of {plan.max_model_len:,}"
     )
 
 
@@ -99,8 +100,8 @@ def _fp8_cache(request: Request, shape: ModelShape, plan: Plan) -> str:
     question = memory_question(request, shape, plan.layout, plan.max_model_len)
     if (question.kv_cache_dtype or "auto").startswith("fp8") or not plan.kv_tokens:
         return ""
-    answer = predict(replace(question, kv_cache_dtype="fp8"))
-    return f"an FP8 KV cache would hold {answer.kv_tokens:,} tokens instead of {plan.kv_tokens:,}"
+    tokens = predict(replace(question, kv_cache_dtype="fp8")).kv_tokens * plan.layout.data_parallel
+    return f"an FP8 KV cache would hold {tokens:,} tokens instead of {plan.kv_tokens:,}"
 
 
 def kv_kib_per_token(request: Request, shape: ModelShape, layout: Layout, length: int) -> float:

@@ -29,7 +29,10 @@ CALIBRATED = frozenset({"hopper", "blackwell"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """A deployment made ready for prediction. capacity: KV-cache tokens of one replica."""
+    """A deployment made ready for prediction. capacity: KV-cache tokens of one replica.
+
+    has_copies: data-parallel ranks share nothing, for there are no experts to share.
+    """
 
     table: StepTable
     engine: str
@@ -39,6 +42,7 @@ class Setup:
     tensor_link: Link
     origin: Origin
     note: str = ""
+    has_copies: bool = False
 
 
 def setting_of(

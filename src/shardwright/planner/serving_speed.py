@@ -78,6 +78,9 @@ def point_of_request(request: Request, layout: Layout) -> Point:
 
 def setup_for(request: Request, shape: ModelShape, layout: Layout, kv_tokens: int) -> Setup:
     """Tabulate the step times of one layout; kv_tokens: of one data-parallel rank."""
+    has_copies = shape.moe is None
+    if has_copies:
+        layout = as_replicas(layout)
     setting = setting_of(
         point_of_request(request, layout),
         shape,
@@ -85,7 +88,18 @@ def setup_for(request: Request, shape: ModelShape, layout: Layout, kv_tokens: in
         gpus_per_node=request.cluster.gpus_per_node,
     )
     k = in_use(setting.gpu.id, setting.engine)
-    return prepared(setting, shape, k, Capacity(tokens=kv_tokens * layout.data_parallel))
+    setup = prepared(setting, shape, k, Capacity(tokens=kv_tokens * layout.data_parallel))
+    return replace(setup, has_copies=has_copies)
+
+
+def as_replicas(layout: Layout) -> Layout:
+    """Return a layout whose data-parallel ranks count as replicas: without experts to share each is
+    a whole engine that gets its part of the load.
+
+    >>> str(as_replicas(Layout(tensor_parallel=4, data_parallel=2, replicas=3)))
+    'TP=4 PP=1 x 6 replicas'
+    """
+    return replace(layout, data_parallel=1, replicas=layout.replicas * layout.data_parallel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +114,8 @@ class Room:
 
 def room_for(request: Request, layout: Layout, setup: Setup) -> Room:
     """Return how many of the asked requests one replica holds at once."""
+    if setup.has_copies:
+        layout = as_replicas(layout)
     point = point_of_request(request, layout)
     sched = scheduling_of(point, setup.engine, setup.gpu.id, architecture_of(setup.gpu))
     held = point.isl * (1 - point.prefix_hit_rate) + point.osl / 2
@@ -117,6 +133,8 @@ def quick(request: Request, layouts: Sequence[Layout], setup: Setup) -> list[Est
 
     Stages take turns on as many batches, so each serves its share.
     """
+    if setup.has_copies:
+        layouts = [as_replicas(x) for x in layouts]
     room = room_for(request, replace(layouts[0], replicas=1), setup)
     load, copies = request.workload, np.array([x.replicas for x in layouts])
     stages = room.point.pipeline_parallel
@@ -172,6 +190,8 @@ _OCTAVES = np.unique(np.round(2.0 ** np.arange(0, 14.01, 0.25)))
 
 def curve(request: Request, layout: Layout, setup: Setup) -> Curve:
     """Estimate one layout at every load, four per octave."""
+    if setup.has_copies:
+        layout = as_replicas(layout)
     room = room_for(request, layout, setup)
     n = _OCTAVES[: np.searchsorted(_OCTAVES, room.most, "right")]
     e = _closed(setup, room, n)
@@ -212,6 +232,8 @@ def simulated(request: Request, layout: Layout, setup: Setup) -> Speed:
     Inter-token latency is a request's mean gap and its percentile one over requests, as load
     testers that judge an objective (AIPerf, GenAI-Perf) define it.
     """
+    if setup.has_copies:
+        layout = as_replicas(layout)
     point = point_of_request(request, layout)
     k = in_use(setup.gpu.id, setup.engine)
     found = run(point, setup, k, request.slo.percentile)

@@ -191,3 +191,17 @@ def test_a_free_load_yields_more_and_keeps_the_limits():
     per_gpu = free.plan.speed.output_tokens_per_s_per_gpu
     assert per_gpu >= fixed.plan.speed.output_tokens_per_s_per_gpu
     assert free.request.workload.concurrency == free.plan.speed.concurrency
+
+
+def test_data_parallel_ranks_of_a_dense_model_are_engines_of_their_own():
+    # TP=4 DP=2 at 32 requests is twice TP=4 at 16
+    asked = [
+        replace(
+            request(model="meta-llama/Llama-3.1-70B", nodes=1, concurrency=16 * copies),
+            parallelism=Parallelism(tensor=4, pipeline=1, data=copies),
+        )
+        for copies in (1, 2)
+    ]
+    one, two = (find(each).speed for each in asked)
+    assert two.itl_s == pytest.approx(one.itl_s)
+    assert two.output_tokens_per_s == pytest.approx(2 * one.output_tokens_per_s)
