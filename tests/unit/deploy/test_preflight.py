@@ -20,6 +20,7 @@ from shardwright.model.monitoring import Metrics, Monitoring
 from shardwright.render.objects import kubernetes_objects
 
 REQUEST = Path(__file__).parents[2] / "golden" / "render" / "vllm-statefulset" / "request.yaml"
+SCALED = REQUEST.parents[1] / "vllm-lws-keda" / "request.yaml"
 GPU = "nvidia.com/gpu"
 
 
@@ -354,3 +355,23 @@ def test_a_kubelet_that_may_not_be_asked_is_said(plan: LaunchPlan) -> None:
     cluster.stats.clear()
     (found,) = preflight(cluster, plan, kubernetes_objects(plan))
     assert (found.code, found.what) == ("not-checked", "room for the image not checked")
+
+
+def test_what_a_scaler_may_ask_for_at_most_is_a_warning(plan: LaunchPlan) -> None:
+    """Two members of 8 GPUs; three replicas are six pods, and four nodes hold four of them."""
+    scaled = replace(plan, scaling=launch_plan(SCALED).scaling)
+    more = (node("gpu-3", plan), node("gpu-4", plan))
+    found = preflight(a_cluster(plan, more=more), scaled, kubernetes_objects(plan))
+    (finding,) = [each for each in found if each.code == "too-few-gpus-scaled-out"]
+    assert finding.severity is Severity.WARNING
+    assert finding.what == f"3 replicas are 6 pods with 8 {GPU} each; 4 fit now"
+    assert finding.remedy.startswith("set spec.autoscaling.maxReplicas to 2, add nodes")
+    enough = (*more, node("gpu-5", plan), node("gpu-6", plan))
+    found = preflight(a_cluster(plan, more=enough), scaled, kubernetes_objects(plan))
+    assert "too-few-gpus-scaled-out" not in {each.code for each in found}
+
+
+def test_too_few_for_the_replicas_that_are_planned_is_said_once(plan: LaunchPlan) -> None:
+    scaled = replace(plan, scaling=launch_plan(SCALED).scaling)
+    found = preflight(a_cluster(plan, "gpu-2"), scaled, kubernetes_objects(plan))
+    assert [each.code for each in found if each.code.startswith("too-few")] == ["too-few-gpus"]

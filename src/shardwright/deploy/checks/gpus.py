@@ -47,6 +47,7 @@ def _enough(plan: LaunchPlan, usable: tuple[NodeGpus, ...], per_pod: int) -> Ite
     wanted = plan.replicas * len(plan.group.members)
     fitting = num_slots(usable, per_pod)
     if fitting >= wanted:
+        yield from _enough_scaled_out(plan, fitting, per_pod)
         return
     selector = ", ".join(f"{key}={value}" for key, value in plan.placement.node_selector)
     none = f"no usable node has {plan.placement.gpu_resource}"
@@ -56,6 +57,25 @@ def _enough(plan: LaunchPlan, usable: tuple[NodeGpus, ...], per_pod: int) -> Ite
         f"{wanted} pods with {per_pod} {plan.placement.gpu_resource} each; {fitting} fit now",
         why or none + (f" and the labels {selector}" if selector else ""),
         "free GPUs, add nodes, or choose a smaller spec.parallelism",
+    )
+
+
+def _enough_scaled_out(plan: LaunchPlan, fitting: int, per_pod: int) -> Iterator[Finding]:
+    """Compare what fits with the most groups a scaler may ask for; nodes may yet be added."""
+    most = plan.max_replicas * len(plan.group.members)
+    if fitting >= most:
+        return
+    resource = plan.placement.gpu_resource
+    groups = fitting // len(plan.group.members)
+    smaller = f"set spec.autoscaling.maxReplicas to {groups}"
+    if groups <= plan.replicas:
+        smaller = "leave spec.autoscaling out"
+    yield warning(
+        "too-few-gpus-scaled-out",
+        f"{plan.max_replicas} replicas are {most} pods with {per_pod} {resource} each;"
+        f" {fitting} fit now",
+        f"beyond {groups} replicas the scaler's pods stay pending while the load is at its highest",
+        f"{smaller}, add nodes, or let a cluster autoscaler add them",
     )
 
 

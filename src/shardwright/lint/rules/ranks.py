@@ -9,14 +9,19 @@ from shardwright.lint.command.dialects import Engine
 from shardwright.lint.command.invocation import EngineInvocation, Form
 from shardwright.lint.finding import Found, Rule
 from shardwright.lint.groups import Span
-from shardwright.lint.reading import integer
+from shardwright.lint.reading import dig, integer
 from shardwright.lint.scene import Scene
-from shardwright.lint.shell.script import is_known
+from shardwright.lint.shell.script import is_known, shown
 from shardwright.lint.workload.pod import Role
 from shardwright.model.finding import Severity
 
 _VLLM = "https://docs.vllm.ai/en/stable/serving/parallelism_scaling/"
 _SGLANG = "https://docs.sglang.ai/references/multi_node_deployment/multi_node.html"
+
+
+_POD_INDEX = frozenset(
+    {f"metadata.labels[{quote}apps.kubernetes.io/pod-index{quote}]" for quote in ("'", '"')}
+)
 
 
 def _on_nodes(scene: Scene) -> Iterator[tuple[Member, EngineInvocation]]:
@@ -35,6 +40,7 @@ def _is_one_of_several(member: Member) -> bool:
 
 
 def _node_rank(scene: Scene) -> Iterator[Found]:
+    yield from _rank_of_leader_again(scene)
     for member, engine in _on_nodes(scene):
         rank = engine.node_rank
         written = rank if rank is not None else "0 (no --node-rank)"
@@ -54,6 +60,28 @@ def _node_rank(scene: Scene) -> Iterator[Found]:
                 else f"the worker has node rank {written}, which is the leader's"
             ),
         )
+
+
+def _rank_of_leader_again(scene: Scene) -> Iterator[Found]:
+    """Find worker sets beside a leader's whose pods count their ranks from 0 as well."""
+    for group in scene.groups:
+        for other, _ in group.members:
+            workload, engine = other.workload, other.engine
+            if workload is group.lead.workload or workload.kind != "StatefulSet" or engine is None:
+                continue
+            variable = other.container.env.get(shown(engine.node_rank or "").removeprefix("$"))
+            is_index = variable is not None and variable.source_field in _POD_INDEX
+            if is_index and not integer(dig(workload.spec, "ordinals", "start")):
+                yield Found(
+                    object=other.object,
+                    path=engine.site.path,
+                    near="node-rank",
+                    what=(
+                        f"pods of {workload.name} count from 0, so its first has node rank 0,"
+                        f" which is that of {group.lead.workload.name}"
+                    ),
+                    remedy="set spec.ordinals.start: 1, or add 1 to the index",
+                )
 
 
 def _address_missing(scene: Scene) -> Iterator[Found]:
@@ -93,11 +121,18 @@ def _group_size(scene: Scene) -> Iterator[Found]:
             and workload.replicas % nodes
         ):
             pods, path = workload.replicas, ("spec", "replicas")  # type: ignore[assignment]
+        elif (
+            group.span is Span.TORCH
+            and len(group.members) > 1
+            and group.num_pods not in (None, nodes)
+        ):
+            pods, path = group.num_pods, group.engine.site.path  # type: ignore[assignment]
         else:
             continue
         yield Found(
             object=group.lead.object,
             path=path,
+            near="nnodes" if path == group.engine.site.path else "",
             what=f"the engine waits for {nodes} nodes; the group has {pods} pods",
         )
 

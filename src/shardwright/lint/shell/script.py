@@ -28,6 +28,7 @@ _MAX_COMMANDS = 2_000
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\+?)=")
 _PARAMETER = re.compile(r"([A-Za-z_][A-Za-z0-9_]*|[0-9@*])(?:\[[@*]\])?(:?[-=+?])?(.*)", re.DOTALL)
+_PIECE = re.compile(rf"(?:{UNKNOWN_START}[^{UNKNOWN_END}]*{UNKNOWN_END}|\S)+")
 _CONDITION, _BRANCH, _LOOP = "condition", "branch", "loop"
 _FOR_HEAD, _CASE_HEAD, _PATTERN, _CASE_BODY = "for head", "case head", "pattern", "case body"
 _HEADS = {
@@ -43,6 +44,11 @@ _MIDDLE = frozenset({"then", "do", "else", "elif", "!", "{", "}", "time"})
 def unknown(name: str) -> str:
     """Write a value that only the running pod knows."""
     return f"{UNKNOWN_START}{name}{UNKNOWN_END}"
+
+
+def _pieces(value: str) -> list[str]:
+    """Split a value at blanks, but for those in the name of what is not known: that is one word."""
+    return value.split() if is_known(value) else _PIECE.findall(value)
 
 
 def is_known(word: str) -> bool:
@@ -290,7 +296,7 @@ class _Reader:
             elif part.is_quoted or not splits:
                 words[-1] += value
             else:
-                pieces = value.split()
+                pieces = _pieces(value)
                 words[-1] += pieces[0] if pieces else ""
                 words.extend(pieces[1:])
         is_empty = words == [""] and not any(part.is_quoted for part in token.parts)

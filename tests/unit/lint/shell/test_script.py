@@ -40,6 +40,14 @@ def test_unquoted_variables_split_and_quoted_do_not():
     assert command.argv == ("run", "--x", "1", "--x 1")
 
 
+def test_what_is_not_known_stays_one_word_however_it_is_written():
+    script = "run --node-rank $((INDEX + 1)) --host $(hostname -f):1 -x"
+    (command,) = read_script(script, {})
+    assert [shown(word) for word in command.argv] == [
+        "run", "--node-rank", "$INDEX + 1", "--host", "$hostname -f:1", "-x",
+    ]  # fmt: skip
+
+
 def test_positional_arguments():
     assert commands('exec run "$@"', arguments=("bash", "--tp", "2")) == ["exec run --tp 2"]
 
