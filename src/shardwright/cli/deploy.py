@@ -145,7 +145,8 @@ def look(
     from shardwright.deploy.removal import find_inventory
     from shardwright.deploy.rollout import planned_changes
     from shardwright.deploy.rotation import marked
-    from shardwright.deploy.slots import Slot, slot_objects
+    from shardwright.deploy.slot_objects import slot_objects
+    from shardwright.deploy.slots import Slot
     from shardwright.deploy.strategy import Room, Way, choose
     from shardwright.deploy.target import target_of
     from shardwright.model.finding import Severity

@@ -21,7 +21,8 @@ def command(spec: Path, kubeconfig: Path | None, context: str | None, output: st
     from shardwright.deploy.changes import Verb
     from shardwright.deploy.rollout import planned_changes, read_inventory
     from shardwright.deploy.rotation import marked
-    from shardwright.deploy.slots import Slot, slot_objects
+    from shardwright.deploy.slot_objects import slot_objects
+    from shardwright.deploy.slots import Slot
     from shardwright.deploy.target import target_of
     from shardwright.drive.kube import connect
 

@@ -16,7 +16,7 @@ from typing import Any
 from shardwright.deploy.slots import Slot, instance
 from shardwright.launch.transport import PlannedLinks
 from shardwright.model.cluster import Object, ObjectRef, reference
-from shardwright.spec.load import parse_fabric
+from shardwright.model.request import parse_fabric
 
 MANAGED = {"app.kubernetes.io/managed-by": "shardwright"}
 INSTANCE = "app.kubernetes.io/instance"

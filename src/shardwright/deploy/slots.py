@@ -2,19 +2,13 @@
 
 The first set has the endpoint's own names; the second those of an endpoint called NAME-green. Both
 share claims, jobs and configurations, and the one Service that clients know: which group gets its
-traffic is its selector. Pure.
+traffic is its selector. What they hold is rendered in `slot_objects`, which `list` and `status` do
+without: they read the cluster, and start quickly.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import Enum
-
-from shardwright.model.cluster import Object, reference
-from shardwright.model.launch import LaunchPlan, Role
-from shardwright.render.labels import selector
-from shardwright.render.names import object_name
-from shardwright.render.objects import kubernetes_objects
 
 
 class Slot(Enum):
@@ -29,9 +23,6 @@ class Slot(Enum):
         return Slot.GREEN if self is Slot.OWN else Slot.OWN
 
 
-ROUTES = ("HTTPRoute", "Ingress")
-
-
 def instance(name: str, slot: Slot) -> str:
     """Name what the pods of a slot are labelled with.
 
@@ -39,30 +30,3 @@ def instance(name: str, slot: Slot) -> str:
     ('llama', 'llama-green')
     """
     return f"{name}-{slot.value}" if slot.value else name
-
-
-def in_slot(plan: LaunchPlan, slot: Slot) -> LaunchPlan:
-    """Give a plan the names of a slot; claims, tasks and configurations keep theirs."""
-    return replace(plan, name=instance(plan.name, slot))
-
-
-def slot_objects(plan: LaunchPlan, slot: Slot) -> tuple[Object, ...]:
-    """Render an endpoint in a slot, in the order to apply, the clients' Service last.
-
-    Routes lead to that Service whichever slot serves: two for one host would fight for it.
-    """
-    own = {reference(each): each for each in kubernetes_objects(plan)}
-    rendered = kubernetes_objects(in_slot(plan, slot))
-    public = object_name("Service", plan.name)
-    objects = [own.get(reference(each), each) for each in rendered if each["kind"] not in ROUTES]
-    routes = [each for each in own.values() if each["kind"] in ROUTES]
-    services = [each for each in own.values() if _is_service(each, public)]
-    moved = [
-        {**each, "spec": {**each["spec"], "selector": selector(in_slot(plan, slot), Role.LEADER)}}
-        for each in services
-    ]
-    return (*(each for each in objects if not _is_service(each, public)), *routes, *moved)
-
-
-def _is_service(obj: Object, name: str) -> bool:
-    return bool(obj["kind"] == "Service" and obj["metadata"]["name"] == name)

@@ -16,7 +16,7 @@ import yaml
 
 from shardwright.diagnose.evidence import Source
 from shardwright.launch.transport import PlannedLinks
-from shardwright.spec.load import parse_fabric
+from shardwright.model.request import parse_fabric
 
 # file name without suffix -> a cause; other files of the folder carry other knowledge
 NOT_CAUSES = frozenset({"benign"})

@@ -51,6 +51,16 @@ class Fabric:
         return f"{self.kind.value}-{self.bits_per_s // 10**9}g"
 
 
+def parse_fabric(text: str) -> Fabric:
+    """Read a fabric as the spec file writes it.
+
+    >>> parse_fabric("roce-200g").bits_per_s
+    200000000000
+    """
+    kind, rate = text.removesuffix("g").split("-")
+    return Fabric(kind=FabricKind(kind), bits_per_s=int(rate) * 10**9)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRef:
     """Which model: a Hugging Face id, a config.json on disk, or a directory in the claim."""

@@ -166,20 +166,10 @@ def _cluster(cluster: d.Cluster) -> r.ClusterRef:
     fields = cluster.model_dump(exclude={"fabric", "node_selector", "tolerations"})
     return r.ClusterRef(
         **fields,
-        fabric=parse_fabric(cluster.fabric) if cluster.fabric else None,
+        fabric=r.parse_fabric(cluster.fabric) if cluster.fabric else None,
         node_selector=_pairs(cluster.node_selector),
         tolerations=tuple(r.Toleration(**t.model_dump()) for t in cluster.tolerations),
     )
-
-
-def parse_fabric(text: str) -> r.Fabric:
-    """Read a fabric as the spec file writes it.
-
-    >>> parse_fabric("roce-200g").bits_per_s
-    200000000000
-    """
-    kind, rate = text.removesuffix("g").split("-")
-    return r.Fabric(kind=r.FabricKind(kind), bits_per_s=int(rate) * 10**9)
 
 
 def _pairs(mapping: dict[str, str]) -> tuple[tuple[str, str], ...]:

@@ -11,8 +11,8 @@ from shardwright.drive.kube_memory import MemoryCluster
 from shardwright.launch.transport import PlannedLinks
 from shardwright.model.cluster import ObjectRef
 from shardwright.model.errors import ShardwrightError
+from shardwright.model.request import parse_fabric
 from shardwright.model.running import Reply
-from shardwright.spec.load import parse_fabric
 
 RECORD = Inventory(name="llama", namespace="ml", revision=1)
 LABELS = {"app.kubernetes.io/instance": "llama"}

@@ -20,7 +20,8 @@ from shardwright.deploy.changes import Verb
 from shardwright.deploy.outcome import Outcome, Result
 from shardwright.deploy.removal import find_inventory, remove
 from shardwright.deploy.rollout import Rollout, planned_changes
-from shardwright.deploy.slots import Slot, slot_objects
+from shardwright.deploy.slot_objects import slot_objects
+from shardwright.deploy.slots import Slot
 from shardwright.deploy.target import target_of
 from shardwright.deploy.verification import Verifier
 from shardwright.drive.kube_memory import MemoryCluster

@@ -11,7 +11,8 @@ from shardwright.cli.render import launch_plan
 from shardwright.deploy.changes import Verb
 from shardwright.deploy.rollout import planned_changes
 from shardwright.deploy.rotation import MARK, marked
-from shardwright.deploy.slots import Slot, slot_objects
+from shardwright.deploy.slot_objects import slot_objects
+from shardwright.deploy.slots import Slot
 from shardwright.deploy.target import target_of
 from shardwright.drive.kube_memory import MemoryCluster
 from shardwright.model.cluster import Object

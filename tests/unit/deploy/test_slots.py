@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from shardwright.cli.render import launch_plan
-from shardwright.deploy.slots import Slot, slot_objects
+from shardwright.deploy.slot_objects import slot_objects
+from shardwright.deploy.slots import Slot
 from shardwright.model.launch import Route
 
 SPEC = Path(__file__).parents[3] / "examples" / "llama-3.1-70b.yaml"

@@ -8,7 +8,7 @@ from shardwright.diagnose.doctor import examine
 from shardwright.diagnose.evidence import Document, Hit, Source
 from shardwright.diagnose.planned import Planned
 from shardwright.launch.transport import PlannedLinks
-from shardwright.spec.load import parse_fabric
+from shardwright.model.request import parse_fabric
 
 LINE = Hit(
     document="spec.yaml", block=9, source=Source.MANIFEST, line=12, text="fabric: infiniband-400g"
