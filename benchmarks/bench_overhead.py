@@ -2,96 +2,124 @@
 
     make bench-overhead
 
-A local server with set delays is loaded by AIPerf alone and by AIPerf under `shardwright bench`,
-in turn and in alternating order, with the same configuration. Printed: the ratio of the means each
-pair measured, its mean over pairs and the 95 % interval; and the wall time of each side.
+Two servers, the CPU engine of a rehearsal and one whose delays are set, are loaded by AIPerf alone
+and by AIPerf under `shardwright bench`, in turn and in alternating order, with the same
+configuration and the same prompts. Printed and written to docs/bench-overhead.md: the ratio of what
+each pair measured, its mean over pairs and the 95 % interval; and the CPU time of our own process
+while AIPerf ran.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
+import os
 import subprocess
 import sys
 import tempfile
-import time
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
 from shardwright.bench.aiperf import Target, aiperf_config
 from shardwright.bench.scenario import Scenario
 from shardwright.cli.bench_tool import find_aiperf
-from shardwright.rehearse.tokenizer import files
 from shardwright.verify.repeats import interval
 from shardwright.verify.verdict import Outcome
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "integration"))
+from real_engine import real_engine  # noqa: E402
+from slow_server import slow_server  # noqa: E402
+
+PAGE = ROOT / "docs" / "bench-overhead.md"
+LIMIT = 0.02
+ENGINE = "the CPU engine (vLLM, one rank, a shrunken Llama 3.1 8B)"
+KNOWN = "a server whose delays are set: 100 ms to the first token, 20 ms between tokens"
 JUDGED = frozenset(outcome.exit_code for outcome in Outcome)
-FIGURES = (
-    "time_to_first_token",
-    "inter_token_latency",
-    "request_latency",
-    "output_token_throughput",
-)
+FIGURES = {
+    "time_to_first_token": "time to first token",
+    "inter_token_latency": "time between tokens",
+    "request_latency": "time of a request",
+    "output_token_throughput": "output tokens/s",
+}
+SCENARIO = Scenario(
+    concurrency=2, requests_per_s=None, input_tokens=64, output_tokens=16, prefix_tokens=0,
+    num_requests=100, num_warmup=2,
+)  # fmt: skip
+SPEC = """apiVersion: shardwright.dev/v1alpha1
+kind: DistributedInference
+metadata: {name: llama-8b}
+spec:
+  model: {id: meta-llama/Llama-3.1-8B-Instruct}
+  cluster: {gpu: H100-SXM, gpusPerNode: 8, nodes: 1}
+  parallelism: {tensor: 1, pipeline: 1}
+  workload: {inputTokens: 64, outputTokens: 16, concurrency: 2}
+"""
 
 
-def main() -> None:
-    """Run the pairs and print the table."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairs:
+    """Ratios of bench over bare by figure, one a pair. CPU seconds of each bench: of our process
+    while AIPerf ran, and of AIPerf.
+    """
+
+    server: str
+    ratios: dict[str, list[float]]
+    own_cpu_s: list[float]
+    aiperf_cpu_s: list[float]
+
+
+def main() -> int:
+    """Run the pairs, print the table, write the page; 1 if a figure is surely over the limit."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=3)
-    parser.add_argument("--requests", type=int, default=120)
+    parser.add_argument("--pairs", type=int, default=6)
     asked = parser.parse_args()
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        tokenizer = place / "tokenizer"
-        tokenizer.mkdir()
-        for name, content in files(4096).items():
-            (tokenizer / name).write_text(json.dumps(content))
-        server = subprocess.Popen(
-            [sys.executable, ROOT / "tests" / "integration" / "slow_server.py", "0",
-             "--ttft", "0.1", "--itl", "0.02"],
-            stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        try:
-            port = server.stdout.readline().split()[-1]
-            report(place, f"http://127.0.0.1:{port}", tokenizer, asked)
-        finally:
-            server.terminate()
+        spec = Path(folder) / "spec.yaml"
+        spec.write_text(SPEC, encoding="utf-8")
+        with real_engine(spec) as engine:
+            target = Target(url=engine["url"], model=engine["model"], tokenizer=engine["tokenizer"])
+            real = measure(Path(folder) / "real", ENGINE, target, asked.pairs)
+        with slow_server("--ttft", "0.1", "--itl", "0.02") as url:
+            target = Target(url=url, model="slow", tokenizer=engine["tokenizer"])
+            known = measure(Path(folder) / "known", KNOWN, target, asked.pairs)
+    text = page((real, known), load)
+    PAGE.write_text(text, encoding="utf-8")
+    print(text)
+    found = [interval(ratios) for pairs in (real, known) for ratios in costs(pairs)]
+    return int(any(each.low - 1 > LIMIT for each in found if each))
 
 
-def report(place: Path, url: str, tokenizer: Path, asked: argparse.Namespace) -> None:
-    """Run both sides in turn and print how they compare."""
-    ratios: dict[str, list[float]] = {name: [] for name in FIGURES}
-    walls: dict[str, list[float]] = {"bare": [], "bench": []}
-    for pair in range(asked.pairs):
+def measure(place: Path, server: str, target: Target, num_pairs: int) -> Pairs:
+    """Run both sides in turn."""
+    place.mkdir()
+    ratios = {name: [] for name in FIGURES}
+    pairs = Pairs(server=server, ratios=ratios, own_cpu_s=[], aiperf_cpu_s=[])
+    for number in range(num_pairs):
         found = {}
-        for side in ("bare", "bench") if pair % 2 == 0 else ("bench", "bare"):
-            began = time.monotonic()
-            found[side] = (bare if side == "bare" else bench)(
-                place / f"{side}-{pair}", url, tokenizer, asked.requests
-            )
-            walls[side].append(time.monotonic() - began)
-        for name in FIGURES:
-            ratios[name].append(found["bench"][name]["avg"] / found["bare"][name]["avg"])
-        print(f"pair {pair + 1}: " + ", ".join(f"{n} {r[-1] - 1:+.2%}" for n, r in ratios.items()))
-    for name, values in ratios.items():
-        known = interval(values)
-        bounds = f" ({known.low - 1:+.2%} to {known.high - 1:+.2%})" if known else ""
-        print(f"{name:<26} bench over bare {fmean(values) - 1:+.2%}{bounds}")
-    for side, values in walls.items():
-        print(f"wall, {side:<20} {fmean(values):.1f} s a run")
+        for side in ("bare", "bench") if number % 2 == 0 else ("bench", "bare"):
+            folder = place / f"{side}-{number}"
+            if side == "bare":
+                found[side] = bare(folder, target)
+            else:
+                found[side], own, children = bench(folder, target)
+                pairs.own_cpu_s.append(own)
+                pairs.aiperf_cpu_s.append(children)
+        for name, values in ratios.items():
+            values.append(found["bench"][name]["avg"] / found["bare"][name]["avg"])
+        told = ", ".join(f"{FIGURES[n]} {r[-1] - 1:+.1%}" for n, r in ratios.items())
+        print(f"pair {number + 1}: {told}", flush=True)
+    return pairs
 
 
-def bare(place: Path, url: str, tokenizer: Path, requests: int) -> dict:
+def bare(place: Path, target: Target) -> dict:
     """AIPerf alone."""
     place.mkdir()
-    scenario = Scenario(
-        concurrency=4, requests_per_s=None, input_tokens=64, output_tokens=16, prefix_tokens=0,
-        num_requests=requests, num_warmup=4,
-    )  # fmt: skip
-    target = Target(url=url, model="slow", tokenizer=str(tokenizer))
     config = place / "aiperf.json"
-    config.write_text(json.dumps(aiperf_config(scenario, target, str(place))))
+    config.write_text(json.dumps(aiperf_config(SCENARIO, target, str(place))))
     command = [find_aiperf(print), "profile", "--config", config]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
@@ -99,18 +127,80 @@ def bare(place: Path, url: str, tokenizer: Path, requests: int) -> dict:
     return json.loads((place / "profile_export_aiperf.json").read_text())
 
 
-def bench(place: Path, url: str, tokenizer: Path, requests: int) -> dict:
-    """The same load by the command as users run it."""
-    command = [
-        sys.executable, "-m", "shardwright", "bench", url, "--concurrency", "4", "--requests",
-        str(requests), "--input-tokens", "64", "--output-tokens", "16", "--tokenizer", tokenizer,
-        "--out", place, "--no-record",
+def bench(place: Path, target: Target) -> tuple[dict, float, float]:
+    """The same load by the command as users run it, and CPU seconds: ours while AIPerf ran, AIPerf's."""
+    words = [
+        "bench", target.url, "--tokenizer", target.tokenizer, "--no-record", "--out", str(place),
+        "--concurrency", str(SCENARIO.concurrency), "--requests", str(SCENARIO.num_requests),
+        "--input-tokens", str(SCENARIO.input_tokens), "--output-tokens",
+        str(SCENARIO.output_tokens),
     ]  # fmt: skip
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", TIMED, *words], check=False, capture_output=True, text=True
+    )
     if done.returncode not in JUDGED:  # a verdict of any kind is a run; anything else is none
         sys.exit(f"shardwright bench ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return json.loads((place / "run" / "profile_export_aiperf.json").read_text())
+    own, children = (float(n) for n in done.stderr.splitlines()[-1].split())
+    summary = (place / "run" / "profile_export_aiperf.json").read_text()
+    return json.loads(summary), own, children
+
+
+TIMED = """
+import os, sys
+from shardwright.cli.main import main
+from shardwright.drive import aiperf
+inner, used = aiperf.AiperfProcess._run, []
+def timed(*args, **kwargs):
+    before = os.times()
+    code = inner(*args, **kwargs)
+    after = os.times()
+    used.append(after.user + after.system - before.user - before.system)
+    used.append(after.children_user + after.children_system)
+    return code
+aiperf.AiperfProcess._run = timed
+try:
+    main()
+finally:
+    print(*used, file=sys.stderr)
+"""
+
+
+def costs(pairs: Pairs) -> list[list[float]]:
+    """Ratios that are above 1 where bench costs something."""
+    return [
+        [1 / r for r in ratios] if name == "output_token_throughput" else ratios
+        for name, ratios in pairs.ratios.items()
+    ]
+
+
+def page(both: tuple[Pairs, ...], load: float) -> str:
+    """Write the page."""
+    num = len(both[0].own_cpu_s)
+    rows = []
+    for pairs in both:
+        rows.append(f"| {pairs.server} | | |")
+        for name, ratios in pairs.ratios.items():
+            known = interval(ratios)
+            bounds = f"{known.low - 1:+.1%} to {known.high - 1:+.1%}" if known else "one pair"
+            rows.append(f"| · {FIGURES[name]} | {fmean(ratios) - 1:+.1%} | {bounds} |")
+    own = fmean(s for pairs in both for s in pairs.own_cpu_s)
+    aiperf = fmean(s for pairs in both for s in pairs.aiperf_cpu_s)
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    return f"""# What bench adds to AIPerf
+
+Written by `make bench-overhead`: {num} pairs of runs, AIPerf alone and AIPerf under
+`shardwright bench`, in alternating order, against two servers: {SCENARIO.num_requests} requests
+at {SCENARIO.load}, {SCENARIO.lengths}, the same prompts in every run.
+{today}, {os.cpu_count()} cores, load average {load:.1f} at the start.
+
+| Mean over requests of | bench over bare AIPerf | 95 % interval over pairs |
+|---|---:|---:|
+{chr(10).join(rows)}
+
+The interval is as wide as the machine's own runs differ from each other. While AIPerf ran, our
+process slept: it used {own * 1e3:.0f} ms of CPU time a run, AIPerf and its workers {aiperf:.1f} s.
+"""
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

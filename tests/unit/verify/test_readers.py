@@ -6,13 +6,19 @@ from pathlib import Path
 import pytest
 
 from shardwright.model.errors import ShardwrightError
+from shardwright.model.request import Slo
 from shardwright.verify.readers import read_result
+from shardwright.verify.verdict import judge
 
 DATA = Path(__file__).parents[2] / "data" / "bench"
 
 
+FOLDERS = sorted(path.name.removeprefix("aiperf-") for path in DATA.glob("aiperf-*"))
+STREAMED = [name for name in FOLDERS if "nostream" not in name]
+
+
 def aiperf(name):
-    folder = DATA / f"aiperf-0.13.0-{name}"
+    folder = DATA / f"aiperf-{name}"
     summary = (folder / "profile_export_aiperf.json").read_text()
     lines = (folder / "profile_export.jsonl").read_text()
     records = [json.loads(line) for line in lines.splitlines()]
@@ -20,7 +26,7 @@ def aiperf(name):
     return read_result(summary, "f", lines), [r for r in kept if not r.get("error")]
 
 
-@pytest.mark.parametrize("name", ["slow", "errors", "rate", "nostream"])
+@pytest.mark.parametrize("name", FOLDERS)
 def test_aiperf_summary_agrees_with_its_own_records(name):
     measured, records = aiperf(name)
     assert measured.num_completed == len(records) == len(measured.samples)
@@ -30,7 +36,7 @@ def test_aiperf_summary_agrees_with_its_own_records(name):
     assert measured.latency.mean == pytest.approx(sum(latencies) / len(latencies))
 
 
-@pytest.mark.parametrize("name", ["slow", "errors", "rate"])
+@pytest.mark.parametrize("name", STREAMED)
 def test_aiperf_first_token_and_inter_token_times(name):
     measured, records = aiperf(name)
     ttfts = [r["metrics"]["time_to_first_token"]["value"] / 1e3 for r in records]
@@ -44,20 +50,55 @@ def test_aiperf_first_token_and_inter_token_times(name):
 
 
 def test_aiperf_load_warm_up_and_errors():
-    slow, _ = aiperf("slow")
+    slow, _ = aiperf("0.13.0-slow")
     assert (slow.tool, slow.tool_version, slow.model) == ("aiperf", "0.13.0", "m")
     assert (slow.concurrency, slow.num_completed) == (4, 40)  # 4 warm-up requests do not count
-    rate, _ = aiperf("rate")
+    rate, _ = aiperf("0.13.0-rate")
     assert (rate.concurrency, rate.requests_per_s) == (None, 10.0)
-    errors, _ = aiperf("errors")
+    errors, _ = aiperf("0.13.0-errors")
     assert (errors.num_failed, errors.error_rate) == (4, 0.2)
     assert errors.errors == ("boom",)
 
 
-def test_without_streaming_there_is_no_first_token():
-    measured, _ = aiperf("nostream")
+@pytest.mark.parametrize("name", [name for name in FOLDERS if "nostream" in name])
+def test_without_streaming_there_is_no_first_token(name):
+    measured, _ = aiperf(name)
     assert measured.ttft is None
     assert measured.itl is None
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_every_version_of_aiperf_is_told_from_its_predecessor(name):
+    measured, _ = aiperf(name)
+    assert measured.tool == "aiperf"
+    assert measured.findings == ()
+    version = name.split("-")[0]
+    assert measured.tool_version == (None if version == "0.3.0" else version)  # it did not say
+    assert measured.model
+    assert (measured.concurrency is None) != (measured.requests_per_s is None)
+
+
+@pytest.mark.parametrize("name", [name for name in FOLDERS if "goodput" in name])
+def test_goodput_is_what_aiperf_itself_counts(name):
+    measured, records = aiperf(name)
+    summary = json.loads((DATA / f"aiperf-{name}" / "profile_export_aiperf.json").read_text())
+    # asked with --goodput "time_to_first_token:150 inter_token_latency:60"
+    verdict = judge(measured, Slo(ttft_s=0.150, itl_s=0.060))
+    good = summary["good_request_count"]["avg"]
+    assert 0 < good < len(records)  # a run in which it makes a difference
+    assert verdict.goodput_share * len(records) == pytest.approx(good)
+    assert verdict.goodput_per_s == pytest.approx(summary["goodput"]["avg"], rel=0.02)
+
+
+@pytest.mark.parametrize("name", [name for name in FOLDERS if "long" in name])
+def test_a_real_engines_refusals_are_counted_and_quoted(name):
+    measured, records = aiperf(name)
+    lines = (DATA / f"aiperf-{name}" / "profile_export.jsonl").read_text().splitlines()
+    failed = [r for r in map(json.loads, lines) if r.get("error")]
+    failed = [r for r in failed if r["metadata"]["benchmark_phase"] == "profiling"]
+    assert measured.num_failed == len(failed) > 0
+    assert measured.error_rate == pytest.approx(len(failed) / (len(failed) + len(records)))
+    assert measured.errors[0].startswith("This model's maximum context length is 1024 tokens.")
 
 
 def test_genai_perf_is_read_with_a_warning():

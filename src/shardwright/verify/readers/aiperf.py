@@ -1,7 +1,8 @@
 """AIPerf's profile_export_aiperf.json (schema 1.x) and its predecessor's, genai-perf's.
 
 Per-request records come from profile_export.jsonl, whose warm-up lines do not count. Times there
-are milliseconds, instants nanoseconds. Seen with AIPerf 0.13.0 (2026-11); genai-perf by its docs.
+are milliseconds, instants nanoseconds. Seen with AIPerf 0.3.0, 0.8.0 and 0.13.0 (2026-11);
+genai-perf by its docs.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def recognise(document: dict[str, Any]) -> bool:
 
 def read(document: dict[str, Any], records: str | None) -> Measured:
     """Read the summary, and the records where they are at hand."""
-    is_aiperf = "aiperf_version" in document or "schema_version" in document
+    is_aiperf = _is_aiperf(document)
     latency = _distribution(document.get("request_latency"))
     # `completed_request_count` includes failures; `request_count` does not
     completed = round(_value(document, "request_count") or (latency.count if latency else 0))
@@ -52,6 +53,12 @@ def read(document: dict[str, Any], records: str | None) -> Measured:
         errors=_error_messages(document),
         findings=() if is_aiperf else (_GENAI_PERF,),
     )
+
+
+def _is_aiperf(document: dict[str, Any]) -> bool:
+    """Tell AIPerf from genai-perf; before it wrote its version, AIPerf kept its command line."""
+    command = str(document["input_config"].get("cli_command", ""))
+    return "aiperf_version" in document or command.startswith("aiperf ")
 
 
 _GENAI_PERF = Finding(
