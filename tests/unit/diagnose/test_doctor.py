@@ -2,6 +2,7 @@
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 
@@ -169,3 +170,10 @@ def test_json_has_the_agreed_shape():
     assert first["evidence"][0]["file"] == "rank0.log"
     assert first["evidence"][0]["line"] == 1
     assert first["evidence"][0]["text"].startswith("ERROR 07-12")
+
+
+def test_every_key_of_the_json_is_in_the_docs():
+    found = as_json(report_of(OOM, WATCHDOG))
+    page = (Path(__file__).parents[3] / "docs" / "doctor.md").read_text(encoding="utf-8")
+    keys = {*found, *found["findings"][0], *found["findings"][0]["evidence"][0]}
+    assert [key for key in sorted(keys) if f"`{key}" not in page and f".{key}" not in page] == []
