@@ -12,7 +12,12 @@ from typing import Final
 
 import re2
 
-from shardwright.diagnose.cluster_facts import gpus_gone, hit_at, no_ready_endpoint
+from shardwright.diagnose.cluster_facts import (
+    gpus_gone,
+    hit_at,
+    named_pod_not_started,
+    no_ready_endpoint,
+)
 from shardwright.diagnose.evidence import Block, Evidence, Hit, Source
 from shardwright.diagnose.serving_load import (
     kv_full_queue,
@@ -185,6 +190,7 @@ PREDICATES: Final[dict[str, Callable[[Evidence], Iterator[Hit]]]] = {
     "kv-full-queue": kv_full_queue,
     "kv-thrashing": kv_thrashing,
     "low-memlock": low_memlock,
+    "named-pod-not-started": named_pod_not_started,
     "no-ready-endpoint": no_ready_endpoint,
     "node-rank-twice": node_rank_twice,
     "pipeline-starved": pipeline_starved,
