@@ -58,13 +58,22 @@ class Row:
 
 
 def process(argv: list[str]) -> Took:
-    """Run a process to its end. Offline: what is compared is planning, not a hub's answer."""
+    """Run a process to its end. Offline: what is compared is planning, not a hub's answer.
+
+    Raises CalledProcessError where it fails: what gave up early has not answered.
+    """
     start = time.perf_counter()
-    child = subprocess.Popen(
-        argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        env={**os.environ, "HF_HUB_OFFLINE": "1"},
-    )  # fmt: skip
-    _, _, used = os.wait4(child.pid, 0)
+    with tempfile.TemporaryFile() as said:
+        child = subprocess.Popen(
+            argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=said,
+            env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        )  # fmt: skip
+        _, status, used = os.wait4(child.pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        # a plan that misses its limits ends with 1 and has answered
+        if code not in (0, 1):
+            said.seek(0)
+            raise subprocess.CalledProcessError(code, argv, stderr=said.read()[-2000:])
     return Took(time.perf_counter() - start, used.ru_utime + used.ru_stime)
 
 

@@ -20,7 +20,13 @@ from shardwright.planner.ops import ops_of
 from shardwright.planner.point import Point
 from shardwright.planner.precision import precision_of
 from shardwright.planner.scheduling import era_of
-from shardwright.planner.steptime import Setting, StepTable, architecture_of, step_table
+from shardwright.planner.steptime import (
+    Setting,
+    StepTable,
+    architecture_of,
+    over_stages,
+    step_table,
+)
 from shardwright.shape import load
 
 CALIBRATED = frozenset({"hopper", "blackwell"})
@@ -92,10 +98,16 @@ def setup_of(point: Point, shape: ModelShape, k: Coefficients) -> Setup:
     return prepared(setting, shape, k, room)
 
 
-def prepared(setting: Setting, shape: ModelShape, k: Coefficients, room: Room) -> Setup:
-    """Tabulate step times of a setting whose KV cache is known."""
+def prepared(
+    setting: Setting,
+    shape: ModelShape,
+    k: Coefficients,
+    room: Room,
+    flat: StepTable | None = None,
+) -> Setup:
+    """Tabulate step times of a setting whose KV cache is known; flat: its table without stages."""
     return Setup(
-        table=step_table(setting, k),
+        table=over_stages(flat, setting) if flat else step_table(setting, k),
         engine=setting.engine,
         era=setting.era,
         gpu=setting.gpu,

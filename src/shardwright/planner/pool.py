@@ -14,6 +14,7 @@ from shardwright.planner.deployment import Setup
 from shardwright.planner.front import Loads
 from shardwright.planner.memory import MemoryAnswer
 from shardwright.planner.serving_speed import Estimated, curve, quick, setup_for
+from shardwright.planner.steptime import StepTable
 
 CROSSING_DOUBT = 1.15
 """Factor by which tensor parallelism across nodes must be quicker to be taken. Assumed: latency and
@@ -71,8 +72,9 @@ def pool_of(asks: Sequence[Ask]) -> Pool:
     for ask in asks:
         fitting, cannot = examine(ask.request, ask.shape, ask.engine, ask.max_model_len, ask.basis)
         rejected += cannot
+        flat: dict[Layout, StepTable] = {}
         for fit in fitting:
-            setup = setup_for(ask.request, ask.shape, fit.layout, fit.memory.kv_tokens)
+            setup = setup_for(ask.request, ask.shape, fit.layout, fit.memory.kv_tokens, flat)
             copies = replicated(ask.request, fit.layout)
             guesses = quick(ask.request, copies, setup)
             candidates += [

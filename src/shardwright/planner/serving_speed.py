@@ -23,7 +23,7 @@ from shardwright.planner.latency import run
 from shardwright.planner.links import DEFAULT_FABRIC
 from shardwright.planner.point import SERVICE, Point
 from shardwright.planner.scheduling import scheduling_of
-from shardwright.planner.steptime import architecture_of
+from shardwright.planner.steptime import StepTable, architecture_of, flat_table
 
 DEFAULT_CONCURRENCY = 16
 """Requests at once where a spec names no load."""
@@ -76,8 +76,16 @@ def point_of_request(request: Request, layout: Layout) -> Point:
     )
 
 
-def setup_for(request: Request, shape: ModelShape, layout: Layout, kv_tokens: int) -> Setup:
-    """Tabulate the step times of one layout; kv_tokens: of one data-parallel rank."""
+def setup_for(
+    request: Request,
+    shape: ModelShape,
+    layout: Layout,
+    kv_tokens: int,
+    flat: dict[Layout, StepTable] | None = None,
+) -> Setup:
+    """Tabulate the step times of one layout; kv_tokens: of one data-parallel rank. flat: tables of
+    this request without stages, by layout; what is missing is added.
+    """
     has_copies = shape.moe is None
     if has_copies:
         layout = as_replicas(layout)
@@ -88,7 +96,12 @@ def setup_for(request: Request, shape: ModelShape, layout: Layout, kv_tokens: in
         gpus_per_node=request.cluster.gpus_per_node,
     )
     k = in_use(setting.gpu.id, setting.engine)
-    setup = prepared(setting, shape, k, Capacity(tokens=kv_tokens * layout.data_parallel))
+    room = Capacity(tokens=kv_tokens * layout.data_parallel)
+    known = {} if flat is None else flat
+    key = replace(layout, pipeline_parallel=1, replicas=1)
+    if key not in known:
+        known[key] = flat_table(setting, k)
+    setup = prepared(setting, shape, k, room, known[key])
     return replace(setup, has_copies=has_copies)
 
 
@@ -99,6 +112,8 @@ def as_replicas(layout: Layout) -> Layout:
     >>> str(as_replicas(Layout(tensor_parallel=4, data_parallel=2, replicas=3)))
     'TP=4 PP=1 x 6 replicas'
     """
+    if layout.data_parallel == 1:
+        return layout
     return replace(layout, data_parallel=1, replicas=layout.replicas * layout.data_parallel)
 
 

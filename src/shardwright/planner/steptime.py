@@ -9,7 +9,7 @@ What is left is linear, so a run of decode steps has a closed sum. Equations: do
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +90,16 @@ def step_table(s: Setting, k: Coefficients) -> StepTable:
     """Tabulate the step times of one setting. For pipeline stages the table is of the whole model:
     a micro-batch passes every stage once per step.
     """
+    return over_stages(flat_table(s, k), s)
+
+
+def over_stages(flat: StepTable, s: Setting) -> StepTable:
+    """Return the table of a setting from the one of the same setting without stages."""
+    return replace(flat, tokens=flat.tokens + _stage_sends(s))
+
+
+def flat_table(s: Setting, k: Coefficients) -> StepTable:
+    """Tabulate the step times as if the whole model were one stage."""
     arch = architecture_of(s.gpu)
     tags = (s.engine, s.era, arch)
     bandwidth = s.gpu.bandwidth_bytes_per_s
@@ -98,7 +108,7 @@ def step_table(s: Setting, k: Coefficients) -> StepTable:
         tokens += _experts(e, s, k, arch)
     moved = s.ops.num_layers * s.ops.hidden_size * 2.0 * k.of("activation_passes", *tags)
     tokens += GRID * moved / bandwidth
-    tokens += _all_reduce(s, k) + _stage_sends(s)
+    tokens += _all_reduce(s, k)
     layer_s = k.of("layer_s", *tags)
     layers = (
         s.ops.num_layers

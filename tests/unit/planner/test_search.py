@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from shardwright import shape
+from shardwright.model.layout import Layout
 from shardwright.model.request import Fabric, FabricKind, Parallelism, Slo, Workload
 from shardwright.planner.bases import Allowed, ask_of
 from shardwright.planner.objective import Objective
 from shardwright.planner.plan import Question, alternatives, choose, make_plan
 from shardwright.planner.prices import Prices
 from shardwright.planner.search import search
+from shardwright.planner.serving_speed import setup_for
 from shardwright.spec.load import load
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "llama-3.1-405b-bf16-h100.yaml"
@@ -205,3 +207,14 @@ def test_data_parallel_ranks_of_a_dense_model_are_engines_of_their_own():
     one, two = (find(each).speed for each in asked)
     assert two.itl_s == pytest.approx(one.itl_s)
     assert two.output_tokens_per_s == pytest.approx(2 * one.output_tokens_per_s)
+
+
+def test_step_times_shared_by_depths_are_those_of_each():
+    asked = request()
+    model, flat = shape.load(asked.model.id), {}
+    for stages in (1, 2, 4):
+        layout = Layout(tensor_parallel=8, pipeline_parallel=stages)
+        shared = setup_for(asked, model, layout, 10**6, flat)
+        alone = setup_for(asked, model, layout, 10**6)
+        assert shared.table.tokens.tolist() == alone.table.tokens.tolist()
+    assert len(flat) == 1
