@@ -162,6 +162,8 @@ def _asked(tool: PodTool, scenario: Scenario, target: Target, trace: str | None)
                 aiperf.GPU_SERIES,
             ],
         }  # fmt: skip
+    if trace is not None:
+        files = {"trace.jsonl": vllm_bench.with_blocks(trace)}
     return {
         "argv": vllm_bench.vllm_bench_argv(scenario, target, f"{WORK}/out"),
         "env": {"DO_NOT_TRACK": "1", "VLLM_NO_USAGE_STATS": "1"},

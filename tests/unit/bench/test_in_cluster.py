@@ -1,6 +1,7 @@
 """A bench as a Job: endpoint, objects, results through the log, images that cannot be pulled."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -125,6 +126,27 @@ def test_vllm_bench_gets_the_same_load():
     assert pairs["--max-concurrency"] == "4"
     # a uniform range of deviation 20 around 100 is 20 x sqrt(3) = 34.6 wide on each side
     assert float(pairs["--random-range-ratio"]) == pytest.approx(0.346, abs=1e-3)
+
+
+def test_a_trace_for_vllm_bench_is_of_tokens_and_has_every_prompt_in_blocks():
+    replay = replace(SCENARIO, concurrency=None, trace="/t/trace.jsonl")
+    argv = vllm_bench_argv(replay, Target(url="http://h:1", model="m", tokenizer="/t"), "/out")
+    pairs = dict(pairwise(argv))
+    # it refuses token ids for chats, and takes 16 tokens a block where Mooncake's have 512
+    assert (pairs["--backend"], pairs["--endpoint"]) == ("openai", "/v1/completions")
+    assert pairs["--timed-trace-chunk-hash-size"] == "512"
+    lines = ['{"timestamp": 0, "input_length": 1024, "output_length": 8}',
+             '{"timestamp": 5, "input_length": 10, "output_length": 8, "hash_ids": [7]}',
+             '{"timestamp": 9, "input_length": 1, "output_length": 8}']  # fmt: skip
+    config, _ = job_objects("n", VLLM, endpoint(), replay, TARGET, "\n".join(lines))
+    sent = json.loads(config["data"]["load.json"])["files"]["trace.jsonl"].splitlines()
+    blocks = [json.loads(line)["hash_ids"] for line in sent]
+    assert [len(each) for each in blocks] == [2, 1, 1]
+    assert blocks[1] == [7]
+    assert len({number for each in blocks for number in each}) == 4
+    with pytest.raises(ShardwrightError) as caught:
+        job_objects("n", VLLM, endpoint(), replay, TARGET, '{"timestamp": 0, "text_input": "a"}')
+    assert caught.value.code == "trace-without-lengths"
 
 
 def test_files_come_back_through_a_log_whole_or_not_at_all():
