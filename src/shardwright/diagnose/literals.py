@@ -23,6 +23,8 @@ _HOT_FROM: Final = 3
 """Chunks of a document with a word, from which it is hot there."""
 _MOST_DIRECT: Final = 3
 """Patterns worth running over a whole chunk instead of asking the filter for candidates."""
+_ENOUGH_MISSED: Final = 24
+"""Chunks let through in a row, after which a document is too varied for the gate to help."""
 _LOOKED_AT_BYTES: Final = 1 << 16
 """From the first word on, for what else the chunk is full of."""
 _MEMORY_BYTES: Final = 16 << 20
@@ -92,9 +94,12 @@ def _leaf(run: str) -> list[Need]:
 
 @dataclass(slots=True)
 class Heat:
-    """Which words one document is full of, and how many chunks of it were read."""
+    """Which words one document is full of, how many chunks of it were read, and how many of the
+    last ones the gate let through for nothing.
+    """
 
     num_chunks: int = 0
+    num_missed: int = 0
     seen: Counter[str] = field(default_factory=Counter)
     hot: frozenset[str] = frozenset()
 
@@ -127,6 +132,9 @@ class Gate:
 
         done: patterns that are not looked for any more.
         """
+        if heat.num_missed > _ENOUGH_MISSED:
+            return None
+        heat.num_missed += 1
         union, without = self._words(heat.hot)
         found = union.search(chunk)
         if found is not None:
@@ -134,4 +142,7 @@ class Gate:
             heat.note({m.group().lower() for m in union.finditer(near)})
             return None
         left = tuple(set(without) - set(done))
-        return tuple(sorted(left)) if len(left) <= _MOST_DIRECT else None
+        if len(left) > _MOST_DIRECT:
+            return None
+        heat.num_missed = 0
+        return tuple(sorted(left))
