@@ -45,9 +45,7 @@ test-cluster: $(STAMP)  ## tests on a real API server: SHARDWRIGHT_TEST_KUBECONF
 ON_BED = SHARDWRIGHT_TEST_KUBECONFIG="$$(python3 -m testbed kubeconfig)" $(PY) -m pytest tests/cluster
 
 test-bed: $(STAMP)  ## what CI runs on Kubernetes: a bed of its own, the shorter cluster tests, the bed gone
-	@.venv/bin/shardwright engines install vllm
-	@trap 'python3 -m testbed down' EXIT; python3 -m testbed down; python3 -m testbed up; \
-	$(ON_BED) -m "not long"
+	@SHARDWRIGHT_BED=required scripts/test-bed
 
 test-all: test  ## everything, with the newest API server, the drill and 1,000 nodes: over an hour
 	@trap 'python3 -m testbed down' EXIT; python3 -m testbed down; \
