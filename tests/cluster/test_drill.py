@@ -94,6 +94,8 @@ def suffered(group: Group, incident: Incident) -> Aftermath:
 def record(cell: str, seen: dict[str, object]) -> None:
     if os.environ.get("SHARDWRIGHT_RECORD"):
         known = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+        if "start" in seen:  # a new recording of the cell: what was noted about the last is over
+            known.get(cell, {}).pop("note", None)
         known.setdefault(cell, {}).update(seen)
         RECORD.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
 
