@@ -14,6 +14,7 @@ from shardwright.model.shape import ModelShape
 from shardwright.model.units import gib
 from shardwright.planner.fit import fit, least_layout, memory_question
 from shardwright.planner.memory import predict
+from shardwright.planner.serving_speed import setup_for, simulated
 from shardwright.shape.kvcache import kv_bytes_per_token
 
 
@@ -74,6 +75,20 @@ def _smaller(request: Request, shape: ModelShape, plan: Plan) -> str:
     return (
         f"{less} fits as well, on half the GPUs: {tokens:,} KV tokens, room for "
         f"{tokens / plan.max_model_len:.1f} requests of {plan.max_model_len:,}"
+        f"{_speed(request, shape, less, answer.kv_tokens) if plan.speed else ''}"
+    )
+
+
+def _speed(request: Request, shape: ModelShape, layout: Layout, kv_tokens: int) -> str:
+    """Say how fast the asked load would be served; kv_tokens: of one data-parallel rank."""
+    setup = setup_for(request, shape, layout, kv_tokens)
+    found = simulated(request, layout, setup)
+    if found.is_saturated:
+        return "; the asked load would be more than it holds"
+    tail = f"p{request.slo.percentile:g}"
+    return (
+        f"; TTFT {tail} {found.ttft_percentile_s * 1e3:,.0f} ms, "
+        f"ITL {tail} {found.itl_percentile_s * 1e3:.1f} ms at the asked load"
     )
 
 
