@@ -84,7 +84,9 @@ def turned_down(c: Candidate, chosen: Candidate, pool: Pool, seen: Seen) -> Reje
     else:
         worse = mine.worse_in(other)
         code = "dominated" if len(worse) == 3 else "slower"
-        said = ", ".join(worse) or _barely_better(mine, other, c, chosen)
+        doubt = _in_doubt(mine, other, c, chosen)
+        said = ", and ".join(filter(None, (", ".join(worse), doubt)))
+        said = said or "no better in any figure, and deeper"
         reason = f"{said} of {_name(chosen, c)}{_link(c, chosen)}"
     return Rejected(layout=c.layout, code=code, reason=reason, basis=c.ask.basis)
 
@@ -109,15 +111,15 @@ def yields_less(c: Candidate, chosen: Candidate, pool: Pool) -> Rejected:
     return Rejected(layout=c.layout, code=code, reason=reason, basis=c.ask.basis)
 
 
-def _barely_better(mine: Figures, other: Figures, c: Candidate, chosen: Candidate) -> str:
-    """Say why a layout that is worse in nothing was still not taken."""
+def _in_doubt(mine: Figures, other: Figures, c: Candidate, chosen: Candidate) -> str:
+    """Say that a group across nodes gains less than what its figures are doubted by."""
     if c.crosses_nodes and not chosen.crosses_nodes and mine.itl_s < 0.995 * other.itl_s:
         itl = f"ITL{mine.kind} {mine.itl_s * 1e3:.1f} ms against {other.itl_s * 1e3:.1f}"
         return (
             f"{itl}, less than the {CROSSING_DOUBT - 1:.0%} that a group across nodes, where "
             "nothing was measured, must gain on that"
         )
-    return "no better in any figure, and deeper"
+    return ""
 
 
 def _missed(name: str, kind: str, have_s: float, limit_s: float, digits: int) -> str:
