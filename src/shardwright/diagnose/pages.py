@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from shardwright.diagnose.causes import Cause
@@ -40,6 +41,9 @@ def all_pages(causes: Sequence[Cause]) -> str:
 
 
 def _plain(template: str) -> str:
-    """Show a template without its optional parts."""
-    parts = template.replace("]]", "[[").split("[[")[::2]
-    return "".join(parts)
+    """Show a template with all its parts, and NAMES in place of what the evidence fills in."""
+    return re.sub(
+        r"\{[a-z]+\}",
+        lambda m: m.group()[1:-1].upper(),
+        template.replace("[[", "").replace("]]", ""),
+    )

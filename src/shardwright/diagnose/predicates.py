@@ -183,6 +183,20 @@ def planned_scaleup(evidence: Evidence) -> Iterator[Hit]:
         yield replace(planned.lines["cluster.gpu"], values={"scaleup": planned.links.scaleup})
 
 
+def topology_without_scaleup(evidence: Evidence) -> Iterator[Hit]:
+    """Find a matrix of `nvidia-smi topo -m` without any NVLink where the plan counts on it."""
+    planned = evidence.planned
+    if planned is None or not planned.links.scaleup or "NVLink" not in planned.links.scaleup:
+        return
+    for block in evidence.blocks:
+        rows = list(re2.finditer(r"(?m)^GPU\d+[ \t]+(?:X|[A-Z]+\d*)[ \t].*$", block.text))
+        ways = {word for row in rows for word in row.group().split()[1:]}
+        if len(rows) > 1 and "X" in ways and not any(re2.match(r"NV\d", way) for way in ways):
+            others = sorted(ways & {"PIX", "PXB", "PHB", "NODE", "SYS"})
+            yield hit_at(block, rows[0].start(), topology="/".join(others))
+            return
+
+
 PREDICATES: Final[dict[str, Callable[[Evidence], Iterator[Hit]]]] = {
     "gpus-gone": gpus_gone,
     "heads-not-divisible": heads_not_divisible,
@@ -204,4 +218,5 @@ PREDICATES: Final[dict[str, Callable[[Evidence], Iterator[Hit]]]] = {
     "service-selector-mismatch": service_selector_mismatch,
     "shm-mount-missing": shm_mount_missing,
     "stages-uneven": stages_uneven,
+    "topology-without-scaleup": topology_without_scaleup,
 }

@@ -77,3 +77,10 @@ def test_a_memory_error_stays_first_beside_a_slow_network():
     codes = [f.code for f in found(oom + SOCKET, RDMA)]
     assert codes[0] == "gpu-oom"
     assert "nccl-tcp-not-rdma" in codes
+
+
+@pytest.mark.parametrize(("way", "is_fault"), [("SYS", True), ("NV18", False)])
+def test_a_matrix_of_links_is_held_against_nvlink(way, is_fault):
+    matrix = f"\tGPU0\tGPU1\tCPU Affinity\nGPU0\t X \t{way}\t0-31\nGPU1\t{way}\t X \t0-31\n"
+    assert [f.code for f in found(matrix, RDMA)] == ["nccl-host-memory"] * is_fault
+    assert "nccl-host-memory" not in [f.code for f in found(matrix, replace(RDMA, scaleup=None))]
