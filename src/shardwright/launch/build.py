@@ -12,8 +12,8 @@ from shardwright.launch.ssh import ssh_mounts, ssh_secrets
 from shardwright.launch.tasks import (
     claim_name,
     download_script,
+    download_secrets,
     download_task,
-    hub_secrets,
     needs_download,
 )
 from shardwright.model.errors import ExitCode, ShardwrightError
@@ -83,8 +83,9 @@ def build_launch_plan(request: Request, shape: ModelShape, plan: Plan) -> Launch
         image=image,
         claim=claim.name,
     )
+    by = mirrored(request, request.images.download) if request.images.download else image
     download = (
-        (download_task(request, image, claim, serve.budgets, serve.weights_path),)
+        (download_task(request, by, claim, serve.budgets, serve.weights_path),)
         if needs_download(request)
         else ()
     )
@@ -136,7 +137,11 @@ def weights_path(request: Request) -> str:
 
 def image_of(request: Request, engine: Engine, version: str) -> str:
     """Image reference, through the mirror registry where the site has one."""
-    image = request.engine.image or engine.image(version)
+    return mirrored(request, request.engine.image or engine.image(version))
+
+
+def mirrored(request: Request, image: str) -> str:
+    """Name an image at the mirror registry, where the site has one."""
     registry = request.images.registry
     return f"{registry}/{image}" if registry and not image.startswith(f"{registry}/") else image
 
@@ -310,4 +315,4 @@ def _placement(request: Request, num_nodes: int) -> Placement:
 
 def _secrets(request: Request) -> tuple[SecretRef, ...]:
     key = request.access.api_key_secret
-    return (*((SecretRef(name=key, keys=("api-key",)),) if key else ()), *hub_secrets(request))
+    return (*((SecretRef(name=key, keys=("api-key",)),) if key else ()), *download_secrets(request))

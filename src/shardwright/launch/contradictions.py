@@ -20,6 +20,7 @@ def contradiction(
         *_gang(request, mechanism, num_members, replicas),
         *_route(request),
         *_images(request, image),
+        *_source(request),
     )
     return refusals[0] if refusals else None
 
@@ -119,4 +120,23 @@ def _images(request: Request, image: str) -> Iterator[ShardwrightError]:
             "spec.images.prePull is job, and nothing says which nodes have the GPUs",
             cause="the job asks for no GPU, since running pods may hold them",
             remedy="set spec.cluster.nodeSelector to a label of the GPU nodes",
+        )
+
+
+def _source(request: Request) -> Iterator[ShardwrightError]:
+    """Refuse what would be read from nowhere, or is never read."""
+    model, network = request.model, request.network
+    if model.source and request.storage.claim and model.path:
+        yield usage_error(
+            "source-without-download",
+            "spec.model.source is set, and spec.model.path says that the claim has the weights",
+            cause="nothing is downloaded into a claim that has them",
+            remedy="leave spec.model.source or spec.model.path out",
+        )
+    told = request.access.s3_secret or network.s3_endpoint or network.s3_region
+    if told and not model.source:
+        yield usage_error(
+            "bucket-without-source",
+            "an S3 store is described, and no weights are read from it",
+            remedy="set spec.model.source to s3://bucket/prefix",
         )

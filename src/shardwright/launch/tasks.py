@@ -22,6 +22,7 @@ from shardwright.model.text import SecretValue, text
 DONE_MARKER = ".shardwright-complete"
 SCRIPT_FOLDER = "/etc/shardwright-download"
 CA_FOLDER = "/etc/shardwright-ca"
+S3_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
 def claim_name(request: Request) -> str:
@@ -34,9 +35,11 @@ def download_task(
 ) -> Task:
     """Download the model once. The same model and revision is the same key: no second download."""
     model = request.model
-    key = hashlib.sha256(f"{model.id}@{model.revision or 'main'}".encode()).hexdigest()[:12]
-    argv = ["python3", f"{SCRIPT_FOLDER}/download.py", model.id, "--local-dir", weights_path]
-    if model.revision:
+    origin = model.source or f"{model.id}@{model.revision or 'main'}"
+    key = hashlib.sha256(origin.encode()).hexdigest()[:12]
+    argv = ["python3", f"{SCRIPT_FOLDER}/download.py", model.source or model.id]
+    argv += ["--local-dir", weights_path]
+    if model.revision and not model.source:
         argv += ["--revision", model.revision]
     return Task(
         kind=TaskKind.DOWNLOAD,
@@ -87,10 +90,10 @@ def _mounts(request: Request, claim: Claim) -> tuple[Mount, ...]:
     return tuple(mounts)
 
 
-def hub_secrets(request: Request) -> tuple[SecretRef, ...]:
-    """The hub token, if the model needs one."""
-    name = request.access.hf_token_secret
-    return (SecretRef(name=name, keys=("token",)),) if name else ()
+def download_secrets(request: Request) -> tuple[SecretRef, ...]:
+    """What lets the download in: the hub's token, or the keys of a bucket."""
+    wanted = ((request.access.hf_token_secret, ("token",)), (request.access.s3_secret, S3_KEYS))
+    return tuple(SecretRef(name=name, keys=keys) for name, keys in wanted if name)
 
 
 def _env(request: Request) -> tuple[EnvVar, ...]:
@@ -100,10 +103,20 @@ def _env(request: Request) -> tuple[EnvVar, ...]:
         env.append(EnvVar(name="HF_TOKEN", value=text(token)))
     if network.hf_endpoint:
         env.append(EnvVar(name="HF_ENDPOINT", value=text(network.hf_endpoint)))
+    if request.access.s3_secret:
+        env += [
+            EnvVar(name=k, value=text(SecretValue(request.access.s3_secret, k))) for k in S3_KEYS
+        ]
+    if request.model.source:
+        told = (("AWS_ENDPOINT_URL_S3", network.s3_endpoint), ("AWS_REGION", network.s3_region))
+        env += [EnvVar(name=name, value=text(value)) for name, value in told if value]
     if network.proxy:
         env.append(EnvVar(name="HTTPS_PROXY", value=text(network.proxy)))
         env.append(EnvVar(name="NO_PROXY", value=text(",".join(network.no_proxy))))
     if network.ca_bundle:
         certificate = text(f"{CA_FOLDER}/ca.crt")
-        env += [EnvVar(name=n, value=certificate) for n in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")]
+        names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE")
+        env += [
+            EnvVar(name=n, value=certificate) for n in names[: 3 if request.model.source else 2]
+        ]
     return tuple(env)

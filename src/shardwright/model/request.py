@@ -63,12 +63,16 @@ def parse_fabric(text: str) -> Fabric:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRef:
-    """Which model: a Hugging Face id, a config.json on disk, or a directory in the claim."""
+    """Which model: a Hugging Face id, a config.json on disk, or a directory in the claim.
+
+    source: where the files of the weights are instead of the hub.
+    """
 
     id: str
     config_file: str | None = None
     path: str | None = None
     revision: str | None = None
+    source: str | None = None
     trust_remote_code: bool = False
 
 
@@ -175,6 +179,7 @@ class Images:
     registry: str | None = None
     pull_secrets: tuple[str, ...] = ()
     pin_digests: bool = False
+    download: str | None = None
     pre_pull: str = "none"
 
 
@@ -186,6 +191,8 @@ class Network:
     no_proxy: tuple[str, ...] = ()
     ca_bundle: str | None = None
     hf_endpoint: str | None = None
+    s3_endpoint: str | None = None
+    s3_region: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +211,7 @@ class Access:
 
     api_key_secret: str | None = None
     hf_token_secret: str | None = None
+    s3_secret: str | None = None
     route_host: str | None = None
     gateway: str | None = None
     ingress_class: str | None = None

@@ -30,9 +30,15 @@ def artifacts(plan: LaunchPlan) -> Artifacts:
     downloads = any(task.kind is TaskKind.DOWNLOAD for task in plan.tasks)
     return Artifacts(
         images=tuple(sorted(images)),
-        models=(f"{plan.model} (safetensors, config and tokenizer)",) if downloads else (),
+        models=(f"{_origin(plan)} (safetensors, config and tokenizer)",) if downloads else (),
         controllers=tuple(_controllers(plan)),
     )
+
+
+def _origin(plan: LaunchPlan) -> str:
+    """Say where the download finds the model: on the hub by its id, or in a bucket."""
+    words = (word for task in plan.tasks for words in task.argv for word in words)
+    return next((str(w) for w in words if str(w).startswith("s3://")), plan.model)
 
 
 def _controllers(plan: LaunchPlan) -> Iterator[str]:

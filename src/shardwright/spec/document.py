@@ -54,6 +54,8 @@ class Model(Strict):
     """Directory of the weights inside the claim; by default one named after the id."""
     revision: Line | None = None
     """Git revision on the hub; pin it for repeatable deployments."""
+    source: Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]+(/[^\s]*)?$")] | None = None
+    """Where the files of the weights are instead of the hub: s3://bucket/prefix."""
     trust_remote_code: bool = False
     """Run Python code that comes with the model; refused unless set."""
 
@@ -225,6 +227,8 @@ class Images(Strict):
     """Secrets to pull with."""
     pin_digests: bool = False
     """Refuse an image that is not pinned by digest."""
+    download: Line | None = None
+    """Image of the download job; the engine's by default. model.source needs boto3 in it."""
     pre_pull: Literal["none", "job"] = "none"
     """A Job that pulls the image to the nodes, to be run before the group starts."""
 
@@ -240,6 +244,10 @@ class Network(Strict):
     """ConfigMap whose ca.crt is trusted."""
     hf_endpoint: Line | None = None
     """Mirror of the Hugging Face hub."""
+    s3_endpoint: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = None
+    """Address of an S3 store other than Amazon's."""
+    s3_region: Line | None = None
+    """Region of the bucket."""
 
 
 class Scheduling(Strict):
@@ -262,6 +270,8 @@ class Access(Strict):
     """Secret whose key `api-key` clients must present."""
     hf_token_secret: KubeName | None = None
     """Secret whose key `token` downloads a gated model."""
+    s3_secret: KubeName | None = None
+    """Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, to read model.source."""
     route: KubeName | None = None
     """Host name clients use: an HTTPRoute if a gateway is named, else an Ingress."""
     gateway: Annotated[str, Field(pattern=r"^([a-z0-9-]+/)?[a-z0-9][-a-z0-9.]*$")] | None = None

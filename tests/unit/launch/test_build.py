@@ -10,7 +10,7 @@ from shardwright import shape
 from shardwright.launch.build import build_launch_plan, checkpoint_bytes
 from shardwright.model.consistency import inconsistencies
 from shardwright.model.errors import ShardwrightError
-from shardwright.model.launch import Ray, Role, TorchStore
+from shardwright.model.launch import Ray, Role, TaskKind, TorchStore
 from shardwright.model.request import Mechanism
 from shardwright.model.text import GroupSize, LeaderHost, MemberIndex, resolve
 from shardwright.planner.plan import make_plan
@@ -141,6 +141,8 @@ def test_vllm_0_6_6_meets_over_ray_by_itself():
         ("access: {route: llm.example.org, gateway: a, tlsSecret: b}", "route-of-two-kinds"),
         ("images: {prePull: job}", "pre-pull-without-nodes"),
         ("images: {pinDigests: true}", "image-not-pinned"),
+        ("network: {s3Region: eu-central-1}", "bucket-without-source"),
+        ("access: {s3Secret: keys}", "bucket-without-source"),
         ("monitoring: {alerts: true}", "monitoring-without-targets"),
         ("monitoring: {labels: {release: prometheus}}", "monitoring-without-targets"),
     ],
@@ -172,3 +174,46 @@ def test_a_claim_two_replicas_mount_can_be_mounted_by_both():
     chosen = replace(made, layout=replace(made.layout, replicas=2), num_nodes=2)
     assert build_launch_plan(request, model, made).claims[0].access_mode == "ReadWriteOnce"
     assert build_launch_plan(request, model, chosen).claims[0].access_mode == "ReadWriteMany"
+
+
+def test_weights_that_are_in_the_claim_are_not_said_to_be_in_a_bucket_too():
+    text = (EXAMPLES / "llama-3.1-70b.yaml").read_text()
+    request = load(text, "s").request
+    request = replace(
+        request,
+        model=replace(request.model, source="s3://models/llama", path="/models/llama"),
+        storage=replace(request.storage, claim="weights"),
+    )
+    model = shape.load(request.model.id)
+    with pytest.raises(ShardwrightError) as caught:
+        build_launch_plan(request, model, make_plan(request, model))
+    assert caught.value.code == "source-without-download"
+
+
+def test_a_bucket_is_read_with_its_keys_and_another_bucket_is_another_download():
+    text = (EXAMPLES / "llama-3.1-70b.yaml").read_text()
+    request = load(text, "s").request
+    model = shape.load(request.model.id)
+
+    def download(source):
+        asked = replace(
+            request,
+            model=replace(request.model, source=source),
+            access=replace(request.access, s3_secret="bucket-keys"),
+            images=replace(request.images, download="example/boto3:1"),
+        )
+        built = build_launch_plan(asked, model, make_plan(asked, model))
+        (task,) = [each for each in built.tasks if each.kind is TaskKind.DOWNLOAD]
+        return task, {secret.name: secret.keys for secret in built.secrets}
+
+    task, secrets = download("s3://models/llama")
+    words = [word for argument in task.argv for word in argument]
+    assert words[2:] == ["s3://models/llama", "--local-dir", built_path(request)]
+    assert secrets["bucket-keys"] == ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    assert {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= {var.name for var in task.env}
+    assert task.image == "example/boto3:1"
+    assert task.key != download("s3://models/other")[0].key
+
+
+def built_path(request):
+    return f"/models/{request.model.id}"

@@ -1,15 +1,18 @@
 """Download a model into a directory, and check every file before anyone may serve it.
 
-Runs in the engine's image, which has huggingface_hub. An interrupted download goes on where it
-stopped. Weights in formats that run code when they are read are left out, and so are second copies.
+From the hub by huggingface_hub, which every engine's image has, or from a bucket by boto3, which
+vLLM's has. An interrupted download goes on where it stopped. Weights in formats that run code when
+they are read are left out, and so are second copies.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,8 @@ from typing import Any
 LEFT_OUT = ("original/*", "metal/*", "*.pth", "*.pt", "*.bin", "*.gguf", "*.onnx", "*.msgpack",
             "*.h5", "consolidated*")  # fmt: skip
 BLOCK = 2**22
+AT_ONCE = 8
+TRIES = 5
 
 
 def wanted(names: Iterable[str]) -> list[str]:
@@ -56,25 +61,133 @@ def check(folder: Path, files: Iterable[Any]) -> None:
         sys.exit("download: " + "; ".join(wrong))
 
 
-def main() -> None:
-    """Download, then check."""
+def from_hub(model: str, revision: str | None, folder: Path) -> str:
+    """Download from the hub, or its mirror; say what was."""
     from huggingface_hub import HfApi, snapshot_download
 
+    info = HfApi().model_info(model, revision=revision, files_metadata=True)
+    names = set(wanted(each.rfilename for each in info.siblings or ()))
+    snapshot_download(model, revision=info.sha, local_dir=str(folder), allow_patterns=sorted(names))
+    check(folder, [each for each in info.siblings or () if each.rfilename in names])
+    return f"{len(names)} files of {info.sha}"
+
+
+def from_bucket(source: str, folder: Path) -> str:
+    """Download what is under a prefix of a bucket; say what was."""
+    try:
+        import boto3  # type: ignore[import-not-found, unused-ignore]
+        from botocore import exceptions  # type: ignore[import-not-found, unused-ignore]
+    except ImportError:
+        sys.exit("download: this image has no boto3: name one that has in spec.images.download")
+    bucket, _, prefix = source.removeprefix("s3://").partition("/")
+    prefix = f"{prefix.rstrip('/')}/" if prefix else ""
+    client = boto3.client("s3")
+
+    def fetched(name: str) -> str | None:
+        remote = Remote(client, exceptions.BotoCoreError, bucket, prefix + name)
+        return remote.fetch(folder / name)
+
+    try:
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        keys = [each["Key"] for page in pages for each in page.get("Contents", ())]
+        names = wanted(key[len(prefix) :] for key in keys if not key.endswith("/"))
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            wrong = [problem for problem in pool.map(fetched, names) if problem]
+    except (exceptions.BotoCoreError, exceptions.ClientError) as error:
+        sys.exit(f"download: {source}: {error}")
+    if wrong:
+        sys.exit("download: " + "; ".join(wrong))
+    return f"{len(names)} files of {source}"
+
+
+class Remote:
+    """One file in a bucket, as it was when first asked about. broken: what a lost line raises."""
+
+    def __init__(self, client: Any, broken: type[Exception], bucket: str, key: str) -> None:
+        self.client = client
+        self.broken = broken
+        self.at = {"Bucket": bucket, "Key": key}
+        self.head = client.head_object(**self.at, ChecksumMode="ENABLED")
+        self.size: int = self.head["ContentLength"]
+        self.tag = str(self.head["ETag"]).strip('"')
+
+    def fetch(self, path: Path) -> str | None:
+        """Bring the file to a path unless it is there; say what is wrong with it."""
+        if path.is_file() and path.stat().st_size == self.size and self._is_same(path):
+            return None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.{self.tag}.part")
+        self._append(part)
+        problem = fault(part, self.size, None)
+        if problem is None and not self._is_same(part):
+            problem = "has other content than was published"
+        if problem:
+            part.unlink(missing_ok=True)
+            return f"{path.name} {problem}"
+        part.replace(path)
+        return None
+
+    def _append(self, part: Path) -> None:
+        """Go on from what an earlier try left; the bucket must still hold the same version."""
+        part.touch()
+        for left in reversed(range(TRIES)):
+            have = part.stat().st_size
+            if have >= self.size:
+                return
+            try:
+                answer = self.client.get_object(
+                    **self.at, IfMatch=self.head["ETag"], Range=f"bytes={have}-"
+                )
+                with part.open("ab") as file:
+                    for block in answer["Body"].iter_chunks(BLOCK):
+                        file.write(block)
+            except self.broken:
+                if not left:
+                    raise
+
+    def _is_same(self, path: Path) -> bool:
+        """Compare with the strongest digest that the store tells of the whole file, if any."""
+        sha256 = self.head.get("ChecksumSHA256")
+        if sha256 and self.head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT":
+            digest = next(_digests(path, "sha256", self.size))
+            return base64.b64encode(digest).decode() == str(sha256)
+        if str(self.head.get("ServerSideEncryption", "")).startswith("aws:kms"):
+            return True  # the tag is no digest then, and size is all that is told
+        if "-" not in self.tag:
+            return next(_digests(path, "md5", self.size)).hex() == self.tag
+        first = self.client.head_object(**self.at, PartNumber=1)
+        parts = list(_digests(path, "md5", first["ContentLength"]))
+        if len(parts) != first.get("PartsCount", 0):
+            return True  # parts of several lengths: their bounds are not told
+        whole = hashlib.md5(b"".join(parts), usedforsecurity=False).hexdigest()
+        return f"{whole}-{len(parts)}" == self.tag
+
+
+def _digests(path: Path, kind: str, length: int) -> Iterator[bytes]:
+    """Digest each stretch of a file; one of an empty file."""
+    with path.open("rb") as file:
+        while True:
+            digest, left = hashlib.new(kind, usedforsecurity=False), length
+            while left and (block := file.read(min(BLOCK, left))):
+                digest.update(block)
+                left -= len(block)
+            yield digest.digest()
+            if not file.peek(1):
+                return
+
+
+def main() -> None:
+    """Download, then check."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("model")
+    parser.add_argument("model", help="id on the hub, or s3://bucket/prefix")
     parser.add_argument("--revision")
     parser.add_argument("--local-dir", type=Path, required=True)
     options = parser.parse_args()
-    info = HfApi().model_info(options.model, revision=options.revision, files_metadata=True)
-    names = set(wanted(each.rfilename for each in info.siblings or ()))
-    snapshot_download(
-        options.model,
-        revision=info.sha,
-        local_dir=str(options.local_dir),
-        allow_patterns=sorted(names),
-    )
-    check(options.local_dir, [each for each in info.siblings or () if each.rfilename in names])
-    print(f"download: {len(names)} files of {info.sha} are whole", flush=True)  # noqa: T201
+    if options.model.startswith("s3://"):
+        done = from_bucket(options.model, options.local_dir)
+    else:
+        done = from_hub(options.model, options.revision, options.local_dir)
+    print(f"download: {done} are whole", flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":
