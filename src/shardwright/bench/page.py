@@ -92,7 +92,7 @@ def _term_card(term: Term) -> str:
     notes = []
     if term.low_s is not None and term.high_s is not None:
         notes.append(f"{seconds(term.low_s)} to {seconds(term.high_s)} with 95 % confidence")
-    elif term.low_s is not None:
+    elif term.low_s is not None and term.outcome is Outcome.FAIL:
         notes.append(f"at least {seconds(term.low_s)} with 95 % confidence")
     if term.between_runs is not None:
         spread = term.between_runs

@@ -82,7 +82,7 @@ def _term(term: Term) -> str:
     text = f"  {_NAMES[term.name]:<20} p{term.percentile:g} {_ms(term.measured_s)}"
     if term.low_s is not None and term.high_s is not None:
         text += f" ({_ms(term.low_s)} to {_ms(term.high_s)})"
-    elif term.low_s is not None:
+    elif term.low_s is not None and term.outcome is Outcome.FAIL:
         text += f" (at least {_ms(term.low_s)})"
     if term.objective_s is not None:
         text += f"  {mark[term.outcome]} objective {_ms(term.objective_s)}"
