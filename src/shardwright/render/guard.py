@@ -25,12 +25,17 @@ def guard_objects(plan: LaunchPlan) -> list[Object]:
     return [config_object(plan, _config(plan))] if len(plan.group.members) > 1 else []
 
 
-def guarded(plan: LaunchPlan, member: Member, wiring: Wiring) -> Wiring:
-    """Put the watch into a member of a group: ahead of its other steps, and behind its liveness."""
+def guarded(
+    plan: LaunchPlan, member: Member, wiring: Wiring, symbols: Symbols | None = None
+) -> Wiring:
+    """Put the watch into a member of a group: ahead of its other steps, and behind its liveness.
+
+    symbols: how the watch names the member and its leader, where the wiring's cannot.
+    """
     if len(plan.group.members) == 1:
         return wiring
-    own = own_probes(member)
-    watch = _watch(member, own.liveness, wiring.symbols)
+    own = wiring.probes or own_probes(member)
+    watch = _watch(member, own.liveness, symbols or wiring.symbols)
     return replace(
         wiring, before=(watch, *wiring.before), probes=_watched(own), mounts=(_mount(plan),)
     )

@@ -9,6 +9,7 @@ from shardwright.model.process import ExecCheck, Probe, Probes
 from shardwright.model.text import text
 from shardwright.render.emit import Because, Object
 from shardwright.render.gang import queued_metadata
+from shardwright.render.guard import guard_objects, guarded
 from shardwright.render.meeting import RAY_PRESENT
 from shardwright.render.names import object_name
 from shardwright.render.pod import Wiring, own_probes, pod_template
@@ -22,16 +23,19 @@ SYMBOLS = Symbols(
     member_index="0",
     group_size="1",
 )
+WATCHED_HEAD = replace(SYMBOLS, leader_host="127.0.0.1")
+WATCHED_WORKER = replace(SYMBOLS, member_index="$(HOSTNAME)")
+"""Workers have no number. A container's host name is its pod's, and bash always knows it."""
 RAY_START = 'bash -c "${KUBERAY_GEN_RAY_START_CMD}"'
 
 
 def kuberay_objects(plan: LaunchPlan) -> list[Object]:
     """Write one RayCluster per group.
 
-    KubeRay replaces a lost worker. The engine on the head ends when Ray reports the loss, its
-    container starts again with a new head, and workers that lose their head start again to join it.
+    KubeRay replaces a lost worker, but the engine on the head waits 300 s for an answer of the old
+    one (RAY_CGRAPH_get_timeout, as vLLM sets it). The watch ends both sooner: see `guard`.
     """
-    return [_cluster(plan, group) for group in range(plan.replicas)]
+    return [*guard_objects(plan), *(_cluster(plan, group) for group in range(plan.replicas))]
 
 
 def _cluster(plan: LaunchPlan, group: int) -> Object:
@@ -47,13 +51,12 @@ def _cluster(plan: LaunchPlan, group: int) -> Object:
     }
     leader, *workers = plan.group.members
     patience = plan.budgets.rendezvous_s
-    head = Step(command=RAY_START, stays=True, opens=ray.port, patience_s=patience)
+    start = Step(command=RAY_START, stays=True, opens=ray.port, patience_s=patience)
+    head = Wiring(symbols=SYMBOLS, before=(RAY_PRESENT, start), group=group)
     spec: Object = {
         "headGroupSpec": {
             "rayStartParams": {},
-            "template": pod_template(
-                plan, leader, Wiring(symbols=SYMBOLS, before=(RAY_PRESENT, head), group=group)
-            ),
+            "template": pod_template(plan, leader, guarded(plan, leader, head, WATCHED_HEAD)),
         }
     }
     if ray.version:
@@ -72,7 +75,9 @@ def _cluster(plan: LaunchPlan, group: int) -> Object:
                 "minReplicas": len(workers),
                 "maxReplicas": len(workers),
                 "rayStartParams": {},
-                "template": pod_template(plan, workers[0], wiring),
+                "template": pod_template(
+                    plan, workers[0], guarded(plan, workers[0], wiring, WATCHED_WORKER)
+                ),
             }
         ]
     return {"apiVersion": API_VERSION, "kind": "RayCluster", "metadata": meta, "spec": spec}

@@ -35,8 +35,9 @@ LOSS = {
         "and the leader's within 90 s of an engine that no longer answers."
     ),
     Mechanism.KUBERAY: (
-        "KubeRay replaces a lost worker; the engine on the head ends when Ray reports the loss and "
-        "its container starts a new head, which the workers, having lost theirs, join."
+        "KubeRay replaces a lost worker. The engine on the head would wait 300 s for the old one, "
+        "so a watch in every member fails its liveness probe within 45 s of a lost or restarted "
+        "peer: a new head starts, and the workers start again to join it."
     ),
     Mechanism.MPI: "As Ray-free StatefulSets; mpirun ends the world when it loses a rank.",
 }

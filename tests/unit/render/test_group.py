@@ -5,21 +5,21 @@ from shardwright.render.pods import group
 
 def test_worker_of_this_generation_that_comes_back_breaks_the_group():
     roll = group.Roll("leader-1", 30)
-    assert roll.greet(1, "w1", None, 0) is None, "not yet told which generation it is in"
-    assert roll.greet(1, "w1", "leader-1", 3) is None
-    assert roll.greet(1, "w2", "leader-1", 6) == "member 1 was restarted"
+    assert roll.greet("1", "w1", None, 0) is None, "not yet told which generation it is in"
+    assert roll.greet("1", "w1", "leader-1", 3) is None
+    assert roll.greet("1", "w2", "leader-1", 6) == "member 1 was restarted"
 
 
 def test_worker_of_an_earlier_generation_does_not_break_a_new_leader():
     roll = group.Roll("leader-2", 30)
-    assert roll.greet(1, "w1", "leader-1", 0) is None
+    assert roll.greet("1", "w1", "leader-1", 0) is None
     assert roll.silent(1000) is None
-    assert roll.greet(1, "w2", "leader-2", 5) is None
+    assert roll.greet("1", "w2", "leader-2", 5) is None
 
 
 def test_silent_worker_breaks_the_group_after_its_patience_only():
     roll = group.Roll("leader-1", 30)
-    roll.greet(2, "w", "leader-1", 100)
+    roll.greet("2", "w", "leader-1", 100)
     assert roll.silent(130) is None
     assert roll.silent(131) == "member 2 has been silent for 31 s"
 

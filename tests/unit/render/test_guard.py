@@ -15,7 +15,7 @@ kind: DistributedInference
 metadata: {{name: llama}}
 spec:
   model: {{id: meta-llama/Llama-3.1-405B-Instruct-FP8}}
-  engine: {{name: {engine}}}
+  engine: {{name: {engine}{image}}}
   cluster: {{gpu: H200-SXM, gpusPerNode: 8, nodes: {pipeline}, fabric: infiniband-400g}}
   parallelism: {{tensor: 8, pipeline: {pipeline}}}
   launch: {launch}
@@ -23,6 +23,7 @@ spec:
 GROUPS = [
     ("vllm", "lws", "/health"),
     ("vllm", "statefulset", "/health"),
+    ("vllm", "kuberay", "/health"),
     ("sglang", "lws", "/health"),
     ("tensorrt-llm", "lws", "/health"),
     ("triton", "lws", "/v2/health/ready"),
@@ -30,7 +31,8 @@ GROUPS = [
 
 
 def rendered(engine, launch, pipeline=2):
-    text = SPEC.format(engine=engine, launch=launch, pipeline=pipeline)
+    image = ", image: 'registry.example/vllm-with-ray:0.33.0'" if launch == "kuberay" else ""
+    text = SPEC.format(engine=engine, image=image, launch=launch, pipeline=pipeline)
     request = load(text, "spec.yaml").request
     model = shape.load(request.model.id)
     return kubernetes_objects(build_launch_plan(request, model, make_plan(request, model)))
@@ -43,6 +45,9 @@ def pods(objects):
         group = spec.get("leaderWorkerTemplate", {})
         if group:
             return group["leaderTemplate"]["spec"], group["workerTemplate"]["spec"]
+        if each["kind"] == "RayCluster":
+            (workers,) = spec["workerGroupSpecs"]
+            return spec["headGroupSpec"]["template"]["spec"], workers["template"]["spec"]
     sets = [each for each in objects if each["kind"] == "StatefulSet"]
     return tuple(each["spec"]["template"]["spec"] for each in sets)
 
@@ -77,6 +82,14 @@ def test_only_the_leader_has_its_engine_asked(engine, launch, health):
     assert f"--health-path={health}" in words
     assert "--health-patience-s=60" in words
     assert "--health" not in watch_of(worker)
+
+
+def test_workers_of_kuberay_have_no_number_and_go_by_the_name_of_their_pod():
+    leader, worker = pods(rendered("vllm", "kuberay"))
+    assert "--index=0 " in watch_of(leader)
+    assert "FQ_RAY_IP" not in watch_of(leader), "KubeRay sets it in workers, and bash runs with -u"
+    assert '--index="${HOSTNAME}" --leader="${FQ_RAY_IP}"' in watch_of(worker)
+    assert "6379" in worker["containers"][0]["readinessProbe"]["exec"]["command"][2]
 
 
 def test_watch_comes_before_what_mounts_it():

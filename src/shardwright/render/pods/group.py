@@ -34,9 +34,9 @@ class Roll:
     def __init__(self, own_id: str, patience_s: float) -> None:
         self.own_id = own_id
         self.patience_s = patience_s
-        self.workers: dict[int, tuple[str, float]] = {}
+        self.workers: dict[str, tuple[str, float]] = {}
 
-    def greet(self, index: int, worker_id: str, follows: str | None, now: float) -> str | None:
+    def greet(self, index: str, worker_id: str, follows: str | None, now: float) -> str | None:
         """Note a greeting. One of another generation comes from a worker about to start again."""
         if follows != self.own_id:
             return None
@@ -106,7 +106,7 @@ def lead(port: int, roll: Roll, period_s: float, report: Callable[[str], None]) 
                 index, worker_id, follows = _read(connection)
                 connection.sendall(_line(roll.own_id))
                 with lock:
-                    broken = roll.greet(int(index), str(worker_id), follows, time.monotonic())
+                    broken = roll.greet(str(index), str(worker_id), follows, time.monotonic())
             except (OSError, ValueError, TypeError):
                 return  # not a member
         if broken:
@@ -127,7 +127,7 @@ def lead(port: int, roll: Roll, period_s: float, report: Callable[[str], None]) 
 
 
 def follow(
-    leader: tuple[str, int], index: int, follower: Follower, period_s: float,
+    leader: tuple[str, int], index: str, follower: Follower, period_s: float,
     report: Callable[[str], None],
 ) -> None:  # fmt: skip
     """Greet the leader and watch for silence, for ever."""
@@ -179,7 +179,7 @@ def _read(connection: socket.socket) -> Any:
 def main() -> None:
     """Read the command line and keep watch."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--index", type=int, required=True)
+    parser.add_argument("--index", required=True, help="0 leads; a worker's is any name")
     parser.add_argument("--leader", required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--broken-file", type=Path, required=True)
@@ -203,7 +203,7 @@ def main() -> None:
         question = (options.health_port, options.health_path, options.health_timeout_s)
         asking = (*question, health, options.health_period_s, report)
         threading.Thread(target=ask, args=asking, daemon=True).start()
-    if options.index == 0:
+    if options.index == "0":
         lead(options.port, Roll(uuid.uuid4().hex, options.patience_s), options.period_s, report)
     else:
         leader = (options.leader, options.port)
