@@ -73,6 +73,14 @@ APISERVER = Component(
 )
 """The newest Kubernetes: its API server alone judges manifests, beside the bed's own."""
 
+PROMQL = Component(
+    name="promql",
+    version="0.316.0",
+    module="github.com/prometheus/prometheus",
+    binaries=("promql",),
+)
+"""Prometheus' own parsers behind a small program of ours, for tests of alerts and queries."""
+
 
 def _flags(component: Component) -> list[str]:
     link = ["-s", "-w"]
