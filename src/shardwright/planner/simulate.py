@@ -117,6 +117,7 @@ def replay(  # noqa: C901  one loop, so that numba compiles it as it stands
             if policy != PREFILL_FIRST:
                 room = max(room - running, 1.0)
             start = admitted
+            is_begun = part > 0
             taken = 0.0
             pairs = 0.0
             while admitted < submitted and arrival[admitted] <= known + 1e-12 and room > 0:
@@ -168,6 +169,7 @@ def replay(  # noqa: C901  one loop, so that numba compiles it as it stands
                 step += kv_s * cached / batches + seq_s * beside
                 decoded += 1.0
                 cached += running
+            turn_s = (clock - before) * (1.0 - 1.0 / batches)
             before2 = before
             before = clock
             step = max(step, floor_s) + prefill_gap_s
@@ -179,7 +181,11 @@ def replay(  # noqa: C901  one loop, so that numba compiles it as it stands
                 gaps.append(step)
                 weights.append(float(running))
             for r in range(start, admitted):
-                ttft[r] = clock - arrival[r] + lookahead * ahead[r]
+                # batches are scheduled one after the other, not all when the round begins
+                sooner = min(max(before - arrival[r], 0.0), turn_s)
+                if is_begun and r == start:
+                    sooner = 0.0
+                ttft[r] = clock - arrival[r] - sooner + lookahead * ahead[r]
                 first[r] = clock
                 left = outputs[r] - 1.0
                 if r < concurrency:

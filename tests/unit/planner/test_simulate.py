@@ -73,6 +73,17 @@ def test_a_long_prompt_fills_the_batches_one_budget_each():
     assert ttft[0] == pytest.approx(0.100 + 0.050)
 
 
+def test_a_request_waits_for_the_next_batch_not_for_the_whole_round():
+    due = (0.0, 0.0, 0.0204)
+    # burst until 20 ms, a round of two tokens until 22 ms, then 10 tokens beside two
+    alone = run([10, 10, 10], [3, 50, 5], loop(2, MIXED), due=due)[0][2]
+    assert alone == pytest.approx(0.022 + 0.012 - 0.0204)
+    # one sequence is left, in rounds of 1 ms: 0.6 ms to the next less half a round, as its batch is
+    # scheduled while the other runs; then 10 tokens beside half a sequence
+    in_turns = run([10, 10, 10], [3, 50, 5], loop(2, MIXED, turns=2.0), due=due)[0][2]
+    assert in_turns == pytest.approx(0.0006 - 0.0005 + 0.0105)
+
+
 def test_a_closed_loop_submits_the_next_request_when_one_ends():
     ttft, _, ends, *_ = run([10, 10, 10], [3, 3, 3], loop(1, MIXED))
     assert ttft == pytest.approx([0.010] * 3)
