@@ -35,6 +35,9 @@ rehearse: $(STAMP)  ## run a spec here with the real engine on the CPU; SPEC=fil
 testbed:  ## bring up a real Kubernetes of two nodes on this machine (root, Debian, Go)
 	@python3 -m testbed up
 
+helm:  ## build the helm that tests of charts use from its Go module (minutes, once; needs Go)
+	@python3 -c 'from testbed import components as c; print(c.ensure(c.HELM) / "helm")'
+
 test-cluster: $(STAMP)  ## tests on a real API server: SHARDWRIGHT_TEST_KUBECONFIG, else the test bed
 	@if [ -z "$${SHARDWRIGHT_TEST_KUBECONFIG:-}" ]; then \
 	  python3 -m testbed up; \
@@ -103,5 +106,5 @@ bench-overhead: $(STAMP)  ## what `shardwright bench` adds to bare AIPerf, in pa
 bench-doctor: $(STAMP)  ## time the doctor over 16 ranks x 200 MB of logs (needs 3.2 GB of disk), write docs/doctor.md
 	@$(PY) benchmarks/doctor_logs.py --write
 
-.PHONY: help setup docs rehearse static check test test-all test-bed testbed test-cluster format doctor-score bench bench-doctor bench-scale bench-overhead \
+.PHONY: help helm setup docs rehearse static check test test-all test-bed testbed test-cluster format doctor-score bench bench-doctor bench-scale bench-overhead \
   bench-planner calibrate cross-validate accuracy fit-memory

@@ -73,6 +73,8 @@ APISERVER = Component(
 )
 """The newest Kubernetes: its API server alone judges manifests, beside the bed's own."""
 
+HELM = Component(name="helm", version="3.22.0", module="helm.sh/helm/v3", binaries=("helm",))
+"""For tests of charts, which need no bed: `make helm` builds it."""
 PROMQL = Component(
     name="promql",
     version="0.316.0",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from testbed import components
 
 from shardwright import shape
 from shardwright.launch.build import build_launch_plan
@@ -15,9 +16,16 @@ from shardwright.render.helm import helm_chart
 from shardwright.render.objects import kubernetes_objects
 from shardwright.spec.load import load
 
-HELM = os.environ.get("SHARDWRIGHT_TEST_HELM") or shutil.which("helm")
+
+def built():
+    """Return the helm that `make helm` has built, if it has."""
+    program = components.directory(components.HELM) / "helm" if shutil.which("go") else Path("-")
+    return str(program) if program.exists() else None
+
+
+HELM = os.environ.get("SHARDWRIGHT_TEST_HELM") or shutil.which("helm") or built()
 GOLDEN = Path(__file__).parents[1] / "golden" / "render"
-pytestmark = pytest.mark.skipif(HELM is None, reason="SHARDWRIGHT_TEST_HELM names no helm")
+pytestmark = pytest.mark.skipif(HELM is None, reason="no helm here: make helm builds it")
 CASES = sorted(path.parent.name for path in GOLDEN.glob("*/request.yaml"))
 
 

@@ -47,11 +47,9 @@ def helm_chart(plan: LaunchPlan, spec: Mapping[str, Any]) -> dict[str, str]:
         "appVersion": plan.engine_version,
     }
     marked = _marked(plan)
-    images = pulled_images(marked)
+    keys = {pull_key(images): _pull_key(images) for images in (pulled_images(marked), [IMAGE])}
     templates = {
-        f"templates/{file_name(each)}": _template(emit([each], explain=True)).replace(
-            pull_key(images), _pull_key(images)
-        )
+        f"templates/{file_name(each)}": _with_keys(_template(emit([each], explain=True)), keys)
         for each in explained_objects(marked)
     }
     return {
@@ -162,6 +160,13 @@ def _template(text: str) -> str:
         text,
         flags=re.MULTILINE,
     )
+
+
+def _with_keys(text: str, keys: Mapping[str, str]) -> str:
+    """Have Helm compute the keys in names of jobs, which are those of the images they run."""
+    for key, computed in keys.items():
+        text = text.replace(key, computed)
+    return text
 
 
 def _pull_key(images: list[str]) -> str:

@@ -7,7 +7,6 @@ holds them until the keys are there.
 
 from __future__ import annotations
 
-import hashlib
 from importlib.resources import files
 
 from shardwright.model.launch import ConfigFiles, LaunchPlan, SecretOrigin, SecretRef
@@ -15,6 +14,7 @@ from shardwright.render.emit import Because, Object
 from shardwright.render.labels import labels_of, metadata
 from shardwright.render.names import bounded, object_name
 from shardwright.render.pod import container_security, pod_security, scheduling
+from shardwright.render.prepull import pull_key
 from shardwright.render.storage import config_object
 
 SSH_KEYS = "ssh-keys"
@@ -73,15 +73,14 @@ def _objects(plan: LaunchPlan, secret: SecretRef) -> list[Object]:
             "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": plan.namespace}],
         },
         config_object(plan, config),
-        _job(plan, secret, account=name, script=script),
+        _job(plan, secret, name),
     ]
 
 
-def _job(plan: LaunchPlan, secret: SecretRef, *, account: str, script: str) -> Object:
-    """Run the script; a Job cannot be changed, so its name tells image and script apart."""
+def _job(plan: LaunchPlan, secret: SecretRef, account: str) -> Object:
+    """Run the script; the pods of a Job cannot be changed, so its name tells images apart."""
     image = plan.group.members[0].image
-    key = hashlib.sha256(f"{image}\n{script}".encode()).hexdigest()[:10]
-    name = object_name("Job", f"{bounded(plan.name, 36)}-{SSH_KEYS}-{key}")
+    name = object_name("Job", f"{bounded(plan.name, 36)}-{SSH_KEYS}-{pull_key([image])}")
     placed = scheduling(plan)
     placed.pop("schedulerName", None)
     tainted = {"key": plan.placement.gpu_resource, "operator": "Exists", "effect": "NoSchedule"}
