@@ -53,10 +53,6 @@ def client(kubeconfig: Path) -> Iterator[Client]:
 
 @pytest.fixture
 def idle(client: Client) -> None:
-    wait_until_idle(client)
-
-
-def wait_until_idle(client: Client) -> None:
     """Wait until no pod reserves a GPU: namespaces of earlier tests end in the background."""
     end = time.monotonic() + GPUS_BACK_S
     while holders := sorted(
