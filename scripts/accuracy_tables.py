@@ -164,7 +164,8 @@ STAGES = """## Tensor parallelism against pipeline stages, under load
 
 vLLM 0.25.1 on two and on four H100 (`h100_pipeline.csv`, own runs at steady state; not fitted).
 Error: predicted by the shipped calibration over measured. A prompt in one of the batches that take
-turns holds up all of them, which is what the rows with stages show.
+turns holds up all of them, which is what the rows with stages show. How long a request waits for
+its batch was modelled with their TTFT in sight.
 
 | model | TP | PP | concurrency | TTFT ms | error % | TPOT ms | error % |
 |---|---|---|---|---|---|---|---|

@@ -40,7 +40,7 @@ def replay(  # noqa: C901  one loop, so that numba compiles it as it stands
     prefill_floor_s, prefill_gap_s, lookahead); loop: (concurrency, policy, token budget, KV
     capacity in tokens or 0, steps between looks at the queue, client turnaround in s, steps that
     are already decided when a request arrives: 0 to 2, most sequences at once, requests that
-    must have been admitted before gaps are counted).
+    must have been admitted before gaps are counted, batches that take turns on pipeline stages).
     prompts, outputs: tokens per request, in order of submission; residue: output tokens that each
     of the first `concurrency` requests has already behind it (0: a burst of fresh requests).
     due: submission times of an open loop in s, one per request; length 1 for a closed loop.
