@@ -59,31 +59,25 @@ class Group:
 
 def incidents(group: Group) -> Iterator[Incident]:
     """Yield what can happen to one group; each looks up the pods of its own moment."""
-    last = len(group.plan.group.members) - 1
-    worker = group.member(last)
+    members = range(len(group.plan.group.members))
+    for index in reversed(members):
+        yield pod_deleted(group, index)
+    for index in members:
+        yield member_killed(group, index)
+    yield shm_filled(group)
+
+
+def pod_deleted(group: Group, index: int) -> Incident:
+    """Delete the pod of a member, as an eviction or a lost node does."""
+    pod = group.member(index)
 
     def deleted() -> None:
-        group.cluster.delete(reference(worker))
+        group.cluster.delete(reference(pod))
 
-    yield Incident(
-        name="pod-deleted",
-        title=f"deleting the pod of member {last}",
-        strike=deleted,
-        victims=frozenset({worker["metadata"]["name"]}),
-    )
-    yield member_killed(group, 0)
-    again = group.member(0)
-
-    def filled() -> None:
-        group.inside(again, f"head -c 1T /dev/zero >{FILL} 2>/dev/null; test -s {FILL}")
-
-    def emptied() -> None:
-        with suppress(ShardwrightError):  # a container that ended took the file with it
-            group.inside(again, f"rm -f {FILL}")
-
-    yield Incident(
-        name="shm-filled", title="filling the leader's /dev/shm", strike=filled, mend=emptied
-    )
+    return Incident(
+        name=f"pod-{index}-deleted", title=f"deleting the pod of member {index}", strike=deleted,
+        victims=frozenset({pod["metadata"]["name"]}),
+    )  # fmt: skip
 
 
 def member_killed(group: Group, index: int) -> Incident:
@@ -94,8 +88,24 @@ def member_killed(group: Group, index: int) -> Incident:
         with suppress(ShardwrightError):  # the shell inside may end with the rest
             group.inside(pod, EVERYTHING)
 
-    name = "leader-killed" if index == 0 else "worker-killed"
-    return Incident(name=name, title=f"killing every process of member {index}", strike=killed)
+    title = f"killing every process of member {index}"
+    return Incident(name=f"member-{index}-killed", title=title, strike=killed)
+
+
+def shm_filled(group: Group) -> Incident:
+    """Leave no shared memory to the leader, until somebody removes what fills it."""
+    pod = group.member(0)
+
+    def filled() -> None:
+        group.inside(pod, f"head -c 1T /dev/zero >{FILL} 2>/dev/null; test -s {FILL}")
+
+    def emptied() -> None:
+        with suppress(ShardwrightError):  # a container that ended took the file with it
+            group.inside(pod, f"rm -f {FILL}")
+
+    return Incident(
+        name="shm-filled", title="filling the leader's /dev/shm", strike=filled, mend=emptied
+    )
 
 
 def drilled(group: Group, tell: Callable[[Note], None]) -> tuple[Aftermath, ...]:
