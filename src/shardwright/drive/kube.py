@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import cast
 
 import httpx2 as httpx
 
+from shardwright.drive.clock import SystemClock
 from shardwright.drive.kube_credentials import credentials
 from shardwright.drive.kube_errors import connection_error, status_error
 from shardwright.drive.kube_http import ProxiedHttp
+from shardwright.drive.kube_retry import patiently
 from shardwright.drive.kubeconfig import Access, find_access
 from shardwright.model.cluster import FIELD_MANAGER, Object, ObjectRef
 from shardwright.model.errors import ExitCode, ShardwrightError
+from shardwright.model.running import Clock
 
 TIMEOUT_S = 30
 CONNECT_S = 10
@@ -51,8 +55,9 @@ def connect(kubeconfig: Path | None = None, context: str | None = None) -> KubeC
 class KubeCluster:
     """One API server, as one user."""
 
-    def __init__(self, client: httpx.Client, access: Access) -> None:
+    def __init__(self, client: httpx.Client, access: Access, clock: Clock | None = None) -> None:
         self._client = client
+        self._clock = clock or SystemClock()
         self.access = access
         self._server = access.server
         self.default_namespace = access.namespace
@@ -170,15 +175,16 @@ class KubeCluster:
         """Yield the end of a container's log, then its lines as they come."""
         params = {"container": container, "tailLines": str(tail_lines), "follow": "true"}
         path = f"{self._path(pod)}/log"
-        try:
-            # a rank may be silent for minutes, so only connecting is timed
-            limits = httpx.Timeout(None, connect=CONNECT_S)
-            with self._client.stream("GET", path, params=params, timeout=limits) as response:
+        # a rank may be silent for minutes, so only connecting is timed
+        limits = httpx.Timeout(None, connect=CONNECT_S)
+        request = self._client.build_request("GET", path, params=params, timeout=limits)
+        with closing(self._answer(request, stream=True)) as response:
+            try:
                 if response.is_error:
                     raise status_error(response.status_code, response.read().decode())
                 yield from response.iter_lines()
-        except (httpx.TransportError, OSError) as error:
-            raise connection_error(self._server, error) from error
+            except (httpx.TransportError, OSError) as error:
+                raise connection_error(self._server, error) from error
 
     def proxy_base(self, ref: ObjectRef, port: str) -> str:
         """Return the path below which the API server passes requests on to a Service or pod."""
@@ -242,14 +248,18 @@ class KubeCluster:
         body: Object | None = None,
         content_type: str = "application/json",
     ) -> httpx.Response:
+        request = self._client.build_request(
+            method,
+            path,
+            params=params,
+            content=None if body is None else json.dumps(body).encode(),
+            headers={} if body is None else {"Content-Type": content_type},
+        )
+        return self._answer(request)
+
+    def _answer(self, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
         try:
-            return self._client.request(
-                method,
-                path,
-                params=params,
-                content=None if body is None else json.dumps(body).encode(),
-                headers={} if body is None else {"Content-Type": content_type},
-            )
+            return patiently(lambda: self._client.send(request, stream=stream), self._clock.sleep)
         except (httpx.TransportError, OSError) as error:
             raise connection_error(self._server, error) from error
 
