@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 
 from testbed import ability, bed, newest
@@ -90,20 +91,29 @@ def main() -> int:
     """Run one command; 3 when the bed fails, 4 when none can run here."""
     options = _parser().parse_args()
     try:
-        match options.command:
-            case "able":
-                return _able()
-            case "status":
-                print(json.dumps(bed.status(), indent=2, sort_keys=True))
-            case "kubeconfig":
-                print(newest_kubeconfig_path() if options.newest else kubeconfig_path())
-            case "logs":
-                _print_logs(options.name, options.lines)
-            case _:
-                _change(options)
+        code = _run(options)
+        sys.stdout.flush()
     except TestbedError as error:
         print(f"error: {error}", file=sys.stderr)
         return 3
+    except BrokenPipeError:  # as in `status | head`: nobody reads on, and Python would flush again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def _run(options: argparse.Namespace) -> int:
+    match options.command:
+        case "able":
+            return _able()
+        case "status":
+            print(json.dumps(bed.status(), indent=2, sort_keys=True))
+        case "kubeconfig":
+            print(newest_kubeconfig_path() if options.newest else kubeconfig_path())
+        case "logs":
+            _print_logs(options.name, options.lines)
+        case _:
+            _change(options)
     return 0
 
 
