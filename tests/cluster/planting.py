@@ -21,8 +21,9 @@ from testbed.stock import ENGINE_IMAGE
 
 from shardwright.cli.rehearse_cluster import Where, scene_of
 from shardwright.cli.resolve import resolve
+from shardwright.deploy.dry_run import planned_changes
 from shardwright.deploy.preflight import preflight
-from shardwright.deploy.rollout import Rollout, Target, planned_changes
+from shardwright.deploy.rollout import Rollout, Target
 from shardwright.drive.clock import SystemClock
 from shardwright.drive.kube import KubeCluster
 from shardwright.launch.build import build_launch_plan

@@ -141,9 +141,9 @@ def look(
     cluster: Cluster, deployment: Deployment, update: str, schedule_s: float
 ) -> tuple[tuple[Finding, ...], Decision | None]:
     """Run preflight and decide how the change is made; None if it cannot be."""
+    from shardwright.deploy.dry_run import planned_changes
     from shardwright.deploy.preflight import preflight, room_beside
     from shardwright.deploy.removal import find_inventory
-    from shardwright.deploy.rollout import planned_changes
     from shardwright.deploy.rotation import marked
     from shardwright.deploy.slot_objects import slot_objects
     from shardwright.deploy.slots import Slot

@@ -19,7 +19,8 @@ def command(spec: Path, kubeconfig: Path | None, context: str | None, output: st
     """Compare SPEC.yaml with the cluster. Exit code 1 if something would change."""
     from shardwright.cli.render import launch_plan
     from shardwright.deploy.changes import Verb
-    from shardwright.deploy.rollout import planned_changes, read_inventory
+    from shardwright.deploy.dry_run import planned_changes
+    from shardwright.deploy.removal import read_inventory
     from shardwright.deploy.rotation import marked
     from shardwright.deploy.slot_objects import slot_objects
     from shardwright.deploy.slots import Slot

@@ -146,8 +146,9 @@ def perform(
     from shardwright.drive.clock import SystemClock
     from shardwright.drive.http import LocalHttp
     from shardwright.drive.processes import LocalProcesses
+    from shardwright.rehearse.job import Job
     from shardwright.rehearse.resolve import Surroundings
-    from shardwright.rehearse.session import Job, Session
+    from shardwright.rehearse.session import Session
 
     timeout_s, with_comparison, with_drill = options
     members = scene.plan.group.members

@@ -22,11 +22,12 @@ from shardwright.cli.render import launch_plan, write_files
 from shardwright.cli.resolve import resolve
 from shardwright.cli.rollout_output import Teller
 from shardwright.cli.staging import MAX_MODEL_LEN, published_config
+from shardwright.deploy.dry_run import planned_changes
 from shardwright.deploy.inventory import COMPONENT, INSTANCE
 from shardwright.deploy.outcome import Outcome, Result
 from shardwright.deploy.preflight import gpu_shortage, preflight
 from shardwright.deploy.progress import pod_progress
-from shardwright.deploy.rollout import Rollout, planned_changes
+from shardwright.deploy.rollout import Rollout
 from shardwright.deploy.target import target_of
 from shardwright.deploy.verification import Verifier
 from shardwright.diagnose.doctor import as_text
@@ -42,6 +43,7 @@ from shardwright.model.finding import Severity
 from shardwright.model.plain import plain
 from shardwright.model.running import Clock, Leftovers
 from shardwright.planner.plan import make_plan
+from shardwright.rehearse.change import Substitution
 from shardwright.rehearse.cluster_drill import Aftermath
 from shardwright.rehearse.coverage import refuse
 from shardwright.rehearse.events import Stage
@@ -50,7 +52,6 @@ from shardwright.rehearse.on_cluster import ClusterScene, cluster_scene
 from shardwright.rehearse.report import Report, layout_words, not_proved_by, proved_by
 from shardwright.rehearse.scene import refuse_unrehearsed, rehearsed_layout
 from shardwright.rehearse.shrink import shrink
-from shardwright.rehearse.substitution import Substitution
 from shardwright.rehearse.text import report_text
 from shardwright.render.names import object_name
 from shardwright.render.objects import kubernetes_objects

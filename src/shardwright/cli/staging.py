@@ -17,12 +17,13 @@ from shardwright.launch.build import build_launch_plan
 from shardwright.model.process import EnvVar
 from shardwright.model.text import text
 from shardwright.planner.plan import make_plan
+from shardwright.rehearse.change import Change, Substitution
 from shardwright.rehearse.coverage import refuse
 from shardwright.rehearse.preflight import Needs, obstacles
 from shardwright.rehearse.rendezvous import RAY, with_rendezvous
 from shardwright.rehearse.scene import Scene, refuse_unrehearsed, rehearsed_layout
 from shardwright.rehearse.shrink import SmallModel, shrink
-from shardwright.rehearse.substitution import Change, Substitution, members_for, substitute
+from shardwright.rehearse.substitution import members_for, substitute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

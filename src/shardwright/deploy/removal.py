@@ -18,14 +18,19 @@ from shardwright.model.cluster import Cluster, ObjectRef
 from shardwright.model.errors import ShardwrightError
 
 
+def read_inventory(cluster: Cluster, name: str, namespace: str) -> Inventory | None:
+    """Return the record of an endpoint, or None if there is none."""
+    found = cluster.get(inventory_ref(name, namespace))
+    return None if found is None else from_object(found)
+
+
 def find_inventory(cluster: Cluster, name: str, namespace: str) -> Inventory | None:
     """Return what an endpoint owns: its record, or else every object with its labels.
 
     A record rebuilt from labels has no manifests to go back to.
     """
-    found = cluster.get(inventory_ref(name, namespace))
-    if found is not None:
-        return from_object(found)
+    if (record := read_inventory(cluster, name, namespace)) is not None:
+        return record
     owned = {
         slot: _labelled(cluster, instance(name, slot), namespace)
         for slot in Slot

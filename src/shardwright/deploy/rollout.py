@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shardwright.deploy.changes import ObjectChange, Verb, compare
+from shardwright.deploy.changes import ObjectChange, Verb
+from shardwright.deploy.dry_run import planned_changes, removals
 from shardwright.deploy.evidence import Gathered, collect, diagnose
 from shardwright.deploy.inventory import (
     INSTANCE,
     Inventory,
     RankPlace,
-    from_object,
-    inventory_ref,
     is_kept,
     references,
     to_object,
@@ -30,45 +29,11 @@ from shardwright.deploy.target import Done, Target, Tell, Told
 from shardwright.deploy.verification import Verification, Verifier
 from shardwright.deploy.watching import Watcher
 from shardwright.model.cluster import Cluster, Object, reference
-from shardwright.model.errors import ShardwrightError
 from shardwright.model.running import Clock
 
 DRAIN_S = 15.0
 """Seconds between turning traffic to a new group and ending the old one: a Service's endpoints
 reach every node within seconds, and what is in flight has the pod's own grace after that."""
-
-
-def read_inventory(cluster: Cluster, name: str, namespace: str) -> Inventory | None:
-    """Return the record of an endpoint, or None if there is none."""
-    found = cluster.get(inventory_ref(name, namespace))
-    return None if found is None else from_object(found)
-
-
-def planned_changes(
-    cluster: Cluster, target: Target, objects: tuple[Object, ...]
-) -> tuple[ObjectChange, ...]:
-    """Ask the server what applying would do to each object; changes nothing."""
-    changes = [_planned(cluster, each) for each in objects]
-    return (*changes, *_removals(find_inventory(cluster, target.name, target.namespace), objects))
-
-
-def _planned(cluster: Cluster, obj: Object) -> ObjectChange:
-    live = cluster.get(reference(obj))
-    try:
-        return compare(live, cluster.apply(obj, dry_run=True))
-    except ShardwrightError as error:
-        # what cannot be changed (a Job, a workload's selector) is deleted and made anew
-        if error.code != "object-refused" or live is None or is_kept(reference(obj)):
-            raise
-        return replace(compare(live, {**live, **obj}), verb=Verb.REPLACE)
-
-
-def _removals(inventory: Inventory | None, objects: tuple[Object, ...]) -> tuple[ObjectChange, ...]:
-    owned = inventory.owned if inventory else ()
-    gone = set(owned) - set(references(objects))
-    return tuple(
-        ObjectChange(ref=ref, verb=Verb.REMOVE) for ref in sorted(gone) if not is_kept(ref)
-    )
 
 
 class Rollout:
@@ -297,7 +262,7 @@ class Rollout:
         moving = tuple(c for c in back if c.verb is not Verb.REMOVE)
         for problem in self._apply(record.good, moving, leave=None):
             self.tell(Told(text=problem))
-        for change in _removals(replace(record, owned=references(objects)), record.good):
+        for change in removals(replace(record, owned=references(objects)), record.good):
             self.cluster.delete(change.ref)
         outdated = tuple(str(each["metadata"].get("uid")) for each in pods) if restarted else ()
         self._watcher(Slot(record.slot), outdated).settle()

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from shardwright.drive import isolation, proctree
+from shardwright.drive.shared_memory import Key, SharedMemory
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -51,11 +52,8 @@ class Guardian:
         self._scratch: Path | None = None
         self._directory = Path.cwd()
         self._started: dict[int, tuple[int, str]] = {}
-        self._member_of: dict[tuple[int, int], int] = {}
-        self._read: set[tuple[int, int]] = set()
-        self._shm_read: frozenset[str] = frozenset()
-        self._shm_before = self._shm_seen = _shm_files()
-        self._shm_owned: dict[str, int] = {}
+        self._member_of: dict[Key, int] = {}
+        self._shm = SharedMemory()
 
     def serve(self) -> None:
         """Work until the starter is done or gone, then leave nothing behind."""
@@ -70,9 +68,8 @@ class Guardian:
                     alive = self._hear()
                 self._reap()
                 now = time.monotonic()
-                if not self._rooms and not (files := _shm_files()) <= self._shm_seen:
+                if not self._rooms and self._shm.has_grown():
                     # whose a new file is can be seen only while somebody has it mapped
-                    self._shm_seen |= files
                     watched = 0.0
                 if now - watched >= _WATCH_EVERY_S:
                     watched = now
@@ -210,17 +207,14 @@ class Guardian:
         """Note whose each descendant is and which shared memory is the rehearsal's."""
         family = self._family()
         by_pid: dict[int, int] = {pid: member for pid, (member, _) in self._started.items()}
+        seated: dict[Key, int] = {}
         for proc in family:
             key = (proc.pid, proc.start_ticks)
             member = self._member_of.get(key, by_pid.get(proc.pid, by_pid.get(proc.parent)))
             if member is None:
                 continue
-            self._member_of[key] = by_pid[proc.pid] = member
-            if key not in self._read or self._shm_seen != self._shm_read:
-                self._read.add(key)
-                for name in proctree.shm_names(proc.pid) - self._shm_before:
-                    self._shm_owned.setdefault(name, member)
-        self._shm_read = self._shm_seen
+            self._member_of[key] = by_pid[proc.pid] = seated[key] = member
+        self._shm.look(seated)
         return family
 
     def _measure(self, family: tuple[proctree.Proc, ...]) -> None:
@@ -241,8 +235,7 @@ class Guardian:
     def _shm_bytes(self, member: int) -> int:
         if self._rooms:
             return self._rooms[member].shm_used_bytes()
-        mine = (name for name, owner in self._shm_owned.items() if owner == member)
-        return sum(proctree.shm_size_bytes(name) for name in mine)
+        return self._shm.used_bytes(member)
 
     # --- the end -------------------------------------------------------------------------------
 
@@ -269,8 +262,7 @@ class Guardian:
         while not (now := {p.pid for p in self._family()}) <= before:
             self._send_all(signal.SIGSTOP)
             before = now
-        self._shm_seen |= _shm_files()
-        self._read.clear()
+        self._shm.look_afresh()
         return self._watch()
 
     def _send_all(self, number: signal.Signals) -> None:
@@ -290,24 +282,7 @@ class Guardian:
             time.sleep(0.05)
 
     def _remove_shm(self) -> list[str]:
-        removed = []
-        for name in sorted(self._shm_owned):
-            try:
-                (proctree.SHM / name).unlink()
-                removed.append(name)
-            except OSError:
-                continue  # its own program removed it, as it should
-        self._shm_owned.clear()
-        for room in self._rooms:
-            with os.scandir(room.shm) as entries:
-                for entry in entries:
-                    os.unlink(entry.name, dir_fd=room.shm)
-                    removed.append(f"{room.address}:{entry.name}")
-        return removed
-
-
-def _shm_files() -> frozenset[str]:
-    return frozenset(entry.name for entry in proctree.SHM.iterdir())
+        return [*self._shm.remove(), *(name for room in self._rooms for name in room.empty_shm())]
 
 
 def main() -> None:

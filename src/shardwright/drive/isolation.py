@@ -49,6 +49,15 @@ class Room:
         stat = os.fstatvfs(self.shm)
         return (stat.f_blocks - stat.f_bfree) * stat.f_frsize
 
+    def empty_shm(self) -> list[str]:
+        """Remove every file of the member's own /dev/shm; return their names, with its address."""
+        removed = []
+        with os.scandir(self.shm) as entries:
+            for entry in entries:
+                os.unlink(entry.name, dir_fd=self.shm)
+                removed.append(f"{self.address}:{entry.name}")
+        return removed
+
 
 def open_hub() -> None:
     """Move this process into a network namespace of its own that holds the bridge."""

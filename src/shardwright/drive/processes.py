@@ -10,7 +10,6 @@ import contextlib
 import ctypes
 import json
 import os
-import re
 import select
 import signal
 import socket
@@ -24,6 +23,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from shardwright.drive import proctree
+from shardwright.drive.growing_log import GrowingLog
 from shardwright.model.errors import ShardwrightError
 from shardwright.model.running import Command, Exited, Happening, Leftovers, Line, Seat, Usage
 
@@ -31,7 +31,6 @@ _PR_SET_CHILD_SUBREAPER = 36
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOG_EVERY_S = 0.1
 _ANSWER_WITHIN_S = 30.0
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class LocalProcesses:
@@ -46,7 +45,7 @@ class LocalProcesses:
     ) -> None:
         self._directory = directory
         self._isolate = isolate
-        self._logs: dict[tuple[int, str], _Log] = {}
+        self._logs: dict[tuple[int, str], GrowingLog] = {}
         self._heard: list[dict[str, Any]] = []
         self._unread = b""
         self._dialling = threading.Lock()
@@ -107,7 +106,7 @@ class LocalProcesses:
         """Start a program; raises ShardwrightError if it cannot be started."""
         key = (command.member, command.name)
         if key not in self._logs:
-            self._logs[key] = _Log(self.log_path(*key))
+            self._logs[key] = GrowingLog(self.log_path(*key))
         log = self._logs[key]
         order = {
             "op": "start",
@@ -280,27 +279,3 @@ def _refused(message: dict[str, Any]) -> ShardwrightError:
 def _start_ticks(pid: int) -> int:
     own = (p.start_ticks for p in proctree.processes() if p.pid == pid)
     return next(own, 0)
-
-
-class _Log:
-    """A log file read as it grows."""
-
-    def __init__(self, path: Path) -> None:
-        path.unlink(missing_ok=True)
-        self.path = path
-        self._at = 0
-        self._rest = b""
-
-    def read_lines(self, *, to_end: bool = False) -> tuple[str, ...]:
-        try:
-            with self.path.open("rb") as file:
-                file.seek(self._at)
-                new = file.read()
-        except FileNotFoundError:
-            return ()
-        self._at += len(new)
-        *lines, self._rest = (self._rest + new).split(b"\n")
-        if to_end and self._rest:
-            lines.append(self._rest)
-            self._rest = b""
-        return tuple(_COLOUR.sub("", line.decode(errors="replace").rstrip("\r")) for line in lines)

@@ -15,8 +15,9 @@ from shardwright.model.launch import LaunchPlan, Ray, Task, TaskKind
 from shardwright.model.process import EnvVar
 from shardwright.model.text import text
 from shardwright.model.units import GIB
+from shardwright.rehearse.change import Change, Substitution
 from shardwright.rehearse.shrink import SmallModel
-from shardwright.rehearse.substitution import Change, Substitution, substitute, weights_path
+from shardwright.rehearse.substitution import substitute, weights_path
 
 IMAGE_HOME = PurePosixPath("/opt/shardwright")
 """Where a rehearsal image holds this package, beside the CPU engine."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from shardwright.model.finding import Finding
 from shardwright.model.launch import LaunchPlan
 from shardwright.model.running import Leftovers
+from shardwright.rehearse.change import Change
 from shardwright.rehearse.cluster_drill import Aftermath
 from shardwright.rehearse.drill import Drill
 from shardwright.rehearse.events import PhaseDone
-from shardwright.rehearse.substitution import Change
 from shardwright.verify.agreement import Agreement
 from shardwright.verify.identity import RankMatch
 from shardwright.verify.proof import Check

@@ -8,7 +8,7 @@ from shardwright.engines.rehearsal import Rehearsal
 from shardwright.model.errors import ExitCode, ShardwrightError, usage_error
 from shardwright.model.launch import LaunchPlan
 from shardwright.model.layout import Layout
-from shardwright.rehearse.substitution import Change
+from shardwright.rehearse.change import Change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,17 +6,17 @@ who ends it whatever happens.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 
-from shardwright.engines.rehearsal import Rehearsal
 from shardwright.model.errors import ShardwrightError
 from shardwright.model.finding import Finding, Severity
 from shardwright.model.launch import LaunchPlan
-from shardwright.model.running import Clock, Http, Leftovers, Line, Supervisor, Unreachable
+from shardwright.model.running import Clock, Http, Leftovers, Supervisor, Unreachable
 from shardwright.rehearse.drill import Drill, findings_of, kill_rank, victim_of
 from shardwright.rehearse.events import Event, Note, PhaseDone, Ready, Stage
+from shardwright.rehearse.job import Job
+from shardwright.rehearse.notices import noticed
 from shardwright.rehearse.reference import single_process
 from shardwright.rehearse.report import (
     MemberUsage,
@@ -25,9 +25,7 @@ from shardwright.rehearse.report import (
     not_proved_by,
     proved_by,
 )
-from shardwright.rehearse.resolve import Surroundings
 from shardwright.rehearse.start import Starter, died
-from shardwright.rehearse.substitution import Change
 from shardwright.rehearse.watch import Watch
 from shardwright.verify.agreement import Agreement, Chosen, compare
 from shardwright.verify.client import BadAnswer, Client
@@ -36,29 +34,6 @@ from shardwright.verify.proof import Check, Prover, choose_all, score_all, tried
 
 GRACE_S = 4.0
 """Programs get this long to end by themselves; the engine leaves files behind either way."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One rehearsal to do. deployed: the plan as it will be deployed; plan: what runs here.
-
-    version: of the engine that runs here; nodes: how members are kept apart, for the report.
-    timeout_s: for each start of the group. load: sends a load to (base URL, model, API key) of a
-    group that started in these phases and says what came of it; None for none.
-    """
-
-    deployed: LaunchPlan
-    plan: LaunchPlan
-    changes: tuple[Change, ...]
-    rules: Rehearsal
-    around: Surroundings
-    version: str
-    vocab_size: int
-    nodes: str
-    timeout_s: float
-    with_comparison: bool = True
-    with_drill: bool = False
-    load: Callable[[str, str, str | None, tuple[PhaseDone, ...]], tuple[Check, ...]] | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -280,22 +255,6 @@ class Session:
 def _chats(client: Client) -> str:
     made = client.chat("Are you back?", 4)["usage"]["completion_tokens"]
     return f"{made} tokens"
-
-
-def noticed(lines: Iterable[Line], rules: Rehearsal) -> tuple[Finding, ...]:
-    """Findings for the engine's own remarks that matter to the deployment, each once."""
-    texts = [line.text for line in lines]
-    return tuple(
-        Finding(
-            code=notice.code,
-            severity=Severity.NOTE,
-            what=notice.what,
-            why=notice.why,
-            remedy=notice.remedy,
-        )
-        for notice in rules.notices
-        if any(re.search(notice.pattern, text) for text in texts)
-    )
 
 
 def _no_victim() -> Finding:

@@ -9,56 +9,12 @@ interface name, and the CPU engine's environment. Every touch is told as a Chang
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from shardwright.engines.rehearsal import FlagRule, Rehearsal
-from shardwright.model.flags import drop_flag, flag_value, set_flag
+from shardwright.engines.rehearsal import Rehearsal
 from shardwright.model.launch import LaunchPlan, Member, Rank, VolumeKind
-from shardwright.model.process import EnvVar, Process
-from shardwright.model.text import Text, text
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One touch. path: where in the plan; not_proved: what the rehearsal therefore cannot show."""
-
-    path: str
-    old: str
-    new: str
-    why: str
-    not_proved: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Substitution:
-    """What a rehearsal puts in the place of the real thing. None keeps what the plan has.
-
-    layers: hidden layers of each stage of the small model; its length is the pipeline width.
-    model_path: directory of the small model. env: the CPU engine's environment, set on every
-    process. interface: the network device that carries the members' addresses here.
-    """
-
-    tensor_parallel: int
-    layers: tuple[int, ...]
-    model_path: str
-    max_model_len: int
-    env: tuple[EnvVar, ...] = ()
-    image: str | None = None
-    interface: str | None = None
-    cpu_millis: int | None = None
-    memory_bytes: int | None = None
-    shm_bytes: int | None = None
-    access_mode: str | None = None
-
-    @property
-    def pipeline_parallel(self) -> int:
-        """Number of stages."""
-        return len(self.layers)
-
-    @property
-    def num_ranks(self) -> int:
-        """Ranks of the group."""
-        return self.tensor_parallel * self.pipeline_parallel
+from shardwright.rehearse.change import Change, Substitution
+from shardwright.rehearse.process_substitution import substitute_process
 
 
 def substitute(
@@ -148,7 +104,9 @@ def _member(
     out = replace(
         member,
         image=sub.image or member.image,
-        processes=tuple(_process(p, sub, rules, weights, changes) for p in member.processes),
+        processes=tuple(
+            substitute_process(p, sub, rules, weights, changes) for p in member.processes
+        ),
         ranks=ranks,
         gpus=len(ranks),
         cpu_millis=sub.cpu_millis or member.cpu_millis,
@@ -190,99 +148,6 @@ def _resources(old: Member, new: Member) -> Iterator[Change]:
     yield from change("shm_bytes", before, after, "sized for this machine", "the full /dev/shm")
 
 
-def _process(
-    process: Process,
-    sub: Substitution,
-    rules: Rehearsal,
-    weights: str | None,
-    changes: list[Change],
-) -> Process:
-    argv = process.argv
-    if weights is not None and text(weights) in argv:
-        where = f"processes[{process.name}].argv"
-        argv = tuple(text(sub.model_path) if word == text(weights) else word for word in argv)
-        changes.append(
-            Change(
-                path=where,
-                old=weights,
-                new=sub.model_path,
-                why="a small model of the same architecture, random weights",
-                not_proved="the real weights: their download, integrity, loading time and answers",
-            )
-        )
-        argv = _flags(process, argv, sub, rules, changes)
-    return replace(process, argv=argv, env=_env(process, sub, rules, changes))
-
-
-def _flags(
-    process: Process,
-    argv: tuple[Text, ...],
-    sub: Substitution,
-    rules: Rehearsal,
-    changes: list[Change],
-) -> tuple[Text, ...]:
-    fewer = "as many ranks as this machine has room for; both axes are kept"
-    short = "the small model's own limit"
-    sized = (
-        FlagRule(
-            names=rules.tensor, value=str(sub.tensor_parallel), why=fewer,
-            not_proved="collectives of the full width",
-        ),
-        FlagRule(
-            names=rules.pipeline, value=str(sub.pipeline_parallel), why=fewer,
-            not_proved="a pipeline of the full depth",
-        ),
-        FlagRule(
-            names=rules.length, value=str(sub.max_model_len), why=short,
-            not_proved="long requests and a full KV cache",
-        ),
-    )  # fmt: skip
-    for rule in (*sized, *rules.flags):
-        old = flag_value(argv, rule.names)
-        if old == rule.value or (old is None and not rule.is_added):
-            continue
-        if rule.value is None:
-            argv = drop_flag(argv, rule.names)
-        else:
-            argv = set_flag(argv, rule.names, rule.value)
-        changes.append(
-            Change(
-                path=f"processes[{process.name}].argv {rule.names[0]}",
-                old=old or "(absent)",
-                new=rule.value or "(absent)",
-                why=rule.why,
-                not_proved=rule.not_proved,
-            )
-        )
-    return argv
-
-
-def _env(
-    process: Process, sub: Substitution, rules: Rehearsal, changes: list[Change]
-) -> tuple[EnvVar, ...]:
-    new = {var.name: var for var in sub.env}
-    for var in process.env:
-        if sub.interface and var.name.endswith("_SOCKET_IFNAME"):
-            new[var.name] = replace(var, value=text(sub.interface), why="the device here")
-        if var.name == rules.partition_env:
-            split = ",".join(map(str, sub.layers))
-            new[var.name] = replace(var, value=text(split), why="the small model's layers")
-    old = {var.name: var for var in process.env}
-    for name, var in new.items():
-        before = old.get(name)
-        if before is None or before.value != var.value:
-            changes.append(
-                Change(
-                    path=f"processes[{process.name}].env {name}",
-                    old=_shown(before.value) if before else "(absent)",
-                    new=_shown(var.value),
-                    why=var.why or "the CPU engine needs it",
-                )
-            )
-    kept = (new.get(var.name, var) for var in process.env)
-    return (*kept, *(var for name, var in new.items() if name not in old))
-
-
 def _elsewhere(old: LaunchPlan, new: LaunchPlan) -> Iterator[Change]:
     pairs = (
         ("placement.node_selector", old.placement.node_selector, new.placement.node_selector),
@@ -304,7 +169,3 @@ def _elsewhere(old: LaunchPlan, new: LaunchPlan) -> Iterator[Change]:
 def _merged(changes: list[Change]) -> tuple[Change, ...]:
     """Tell once what is the same for every member."""
     return tuple(dict.fromkeys(changes))
-
-
-def _shown(words: Text) -> str:
-    return "".join(word if isinstance(word, str) else f"<{type(word).__name__}>" for word in words)

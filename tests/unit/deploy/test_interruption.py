@@ -17,9 +17,10 @@ import pytest
 
 from shardwright.cli.render import launch_plan
 from shardwright.deploy.changes import Verb
+from shardwright.deploy.dry_run import planned_changes
 from shardwright.deploy.outcome import Outcome, Result
 from shardwright.deploy.removal import find_inventory, remove
-from shardwright.deploy.rollout import Rollout, planned_changes
+from shardwright.deploy.rollout import Rollout
 from shardwright.deploy.slot_objects import slot_objects
 from shardwright.deploy.slots import Slot
 from shardwright.deploy.target import target_of

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from shardwright.deploy.dry_run import planned_changes
 from shardwright.deploy.outcome import Outcome, Result
-from shardwright.deploy.rollout import Rollout, planned_changes
+from shardwright.deploy.rollout import Rollout
 from shardwright.deploy.target import Event, Target, Waiting
 from shardwright.drive.kube_memory import MemoryCluster
 from shardwright.model.cluster import Object

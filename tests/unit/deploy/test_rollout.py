@@ -9,14 +9,11 @@ from typing import Any
 import pytest
 
 from shardwright.deploy.changes import Verb
+from shardwright.deploy.dry_run import planned_changes
 from shardwright.deploy.inventory import Inventory, inventory_ref, to_object
 from shardwright.deploy.outcome import Outcome, Result
-from shardwright.deploy.removal import find_inventory, remove
-from shardwright.deploy.rollout import (
-    Rollout,
-    planned_changes,
-    read_inventory,
-)
+from shardwright.deploy.removal import find_inventory, read_inventory, remove
+from shardwright.deploy.rollout import Rollout
 from shardwright.deploy.status import all_endpoints
 from shardwright.deploy.target import Event, Moved, Target
 from shardwright.deploy.watching import stale_pods

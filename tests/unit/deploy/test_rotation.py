@@ -9,7 +9,7 @@ import pytest
 
 from shardwright.cli.render import launch_plan
 from shardwright.deploy.changes import Verb
-from shardwright.deploy.rollout import planned_changes
+from shardwright.deploy.dry_run import planned_changes
 from shardwright.deploy.rotation import MARK, marked
 from shardwright.deploy.slot_objects import slot_objects
 from shardwright.deploy.slots import Slot

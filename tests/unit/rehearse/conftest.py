@@ -11,7 +11,7 @@ from shardwright.launch.build import build_launch_plan
 from shardwright.model.process import EnvVar
 from shardwright.model.text import text
 from shardwright.planner.plan import make_plan
-from shardwright.rehearse.substitution import Substitution
+from shardwright.rehearse.change import Substitution
 from shardwright.spec.load import load
 
 EXAMPLES = Path(__file__).parents[3] / "examples"

@@ -14,9 +14,9 @@ from shardwright.engines.vllm_rehearsal import VLLM_REHEARSAL
 from shardwright.facts import models
 from shardwright.model.launch import LaunchPlan
 from shardwright.model.layout import Layout
+from shardwright.rehearse.change import Substitution
 from shardwright.rehearse.on_cluster import ClusterScene, cluster_scene
 from shardwright.rehearse.shrink import shrink
-from shardwright.rehearse.substitution import Substitution
 from shardwright.render.objects import kubernetes_objects
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "render"

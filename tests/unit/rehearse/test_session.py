@@ -11,9 +11,10 @@ from shardwright.model.request import Mechanism
 from shardwright.model.running import Exited, Seat
 from shardwright.model.text import SecretValue
 from shardwright.rehearse.events import PhaseDone
+from shardwright.rehearse.job import Job
 from shardwright.rehearse.rendezvous import with_rendezvous
 from shardwright.rehearse.resolve import Surroundings
-from shardwright.rehearse.session import Job, Session
+from shardwright.rehearse.session import Session
 from shardwright.rehearse.substitution import substitute
 from shardwright.rehearse.text import report_text
 

@@ -1,0 +1,43 @@
+"""What a deployment would change, by the server's own dry run of each object. Changes nothing.
+
+Called before a deployment, so that its changes can be said first, and by the way back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from shardwright.deploy.changes import ObjectChange, Verb, compare
+from shardwright.deploy.inventory import Inventory, is_kept, references
+from shardwright.deploy.removal import find_inventory
+from shardwright.deploy.target import Target
+from shardwright.model.cluster import Cluster, Object, reference
+from shardwright.model.errors import ShardwrightError
+
+
+def planned_changes(
+    cluster: Cluster, target: Target, objects: tuple[Object, ...]
+) -> tuple[ObjectChange, ...]:
+    """Ask the server what applying would do to each object; then what has to go."""
+    changes = [_planned(cluster, each) for each in objects]
+    return (*changes, *removals(find_inventory(cluster, target.name, target.namespace), objects))
+
+
+def _planned(cluster: Cluster, obj: Object) -> ObjectChange:
+    live = cluster.get(reference(obj))
+    try:
+        return compare(live, cluster.apply(obj, dry_run=True))
+    except ShardwrightError as error:
+        # what cannot be changed (a Job, a workload's selector) is deleted and made anew
+        if error.code != "object-refused" or live is None or is_kept(reference(obj)):
+            raise
+        return replace(compare(live, {**live, **obj}), verb=Verb.REPLACE)
+
+
+def removals(inventory: Inventory | None, objects: tuple[Object, ...]) -> tuple[ObjectChange, ...]:
+    """Return what an endpoint owns and these manifests lack, claims aside."""
+    owned = inventory.owned if inventory else ()
+    gone = set(owned) - set(references(objects))
+    return tuple(
+        ObjectChange(ref=ref, verb=Verb.REMOVE) for ref in sorted(gone) if not is_kept(ref)
+    )
