@@ -20,6 +20,8 @@ from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Namespace, Pod
 from testbed.layout import kubeconfig_path
 
+from shardwright.drive.kube import KubeCluster, connect
+
 GPUS_BACK_S = 90
 """A pod may take its whole grace, 30 s, and the kubelet some more."""
 
@@ -49,6 +51,12 @@ def kubeconfig() -> Path:
 def client(kubeconfig: Path) -> Iterator[Client]:
     with Client(config=KubeConfig.from_file(kubeconfig)) as client:
         yield client
+
+
+@pytest.fixture
+def cluster(kubeconfig: Path) -> Iterator[KubeCluster]:
+    with connect(kubeconfig) as cluster:
+        yield cluster
 
 
 @pytest.fixture

@@ -6,83 +6,34 @@ has tests of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
+from tests.cluster.shell_endpoint import GOOD, IMAGE, endpoint
 
 from shardwright.deploy.changes import Verb
+from shardwright.deploy.dry_run import planned_changes
 from shardwright.deploy.outcome import Outcome, Result
-from shardwright.deploy.removal import find_inventory, remove
-from shardwright.deploy.rollout import (
-    Rollout,
-    planned_changes,
-    read_inventory,
-)
+from shardwright.deploy.removal import find_inventory, read_inventory, remove
+from shardwright.deploy.rollout import Rollout
 from shardwright.deploy.status import all_endpoints
 from shardwright.deploy.target import Target
 from shardwright.drive.clock import SystemClock
-from shardwright.drive.kube import KubeCluster, connect
+from shardwright.drive.kube import KubeCluster
 from shardwright.model.cluster import Object, ObjectRef, reference
 from shardwright.model.errors import ShardwrightError
 from shardwright.model.launch import Budgets
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "render"
-IMAGE = "testbed.local/shell:1"
 BUDGETS = Budgets(
     image_pull_s=60, download_s=60, rendezvous_s=30, load_s=30, compile_s=0, graphs_s=0,
     startup_s=60, engine_ready_s=60, distributed_timeout_s=60, drain_s=1,
 )  # fmt: skip
 
 
-@pytest.fixture
-def cluster(kubeconfig: Path) -> Iterator[KubeCluster]:
-    with connect(kubeconfig) as cluster:
-        yield cluster
-
-
 def manifests(namespace: str, command: str, image: str = IMAGE) -> tuple[Object, ...]:
-    """A leader and a worker as our StatefulSets are: Parallel, OnDelete, a headless Service."""
-    labels = {
-        "app.kubernetes.io/managed-by": "shardwright",
-        "app.kubernetes.io/instance": "small",
-        "app.kubernetes.io/component": "serving",
-    }
-
-    def obj(api_version: str, kind: str, name: str, spec: Any) -> Object:
-        meta = {"name": name, "namespace": namespace, "labels": labels}
-        return {"apiVersion": api_version, "kind": kind, "metadata": meta, "spec": spec}
-
-    container = {
-        "name": "main",
-        "image": image,
-        "command": ["sh", "-c", command],
-        "readinessProbe": {"exec": {"command": ["test", "-e", "/tmp/ready"]}, "periodSeconds": 1},
-    }
-    pod = {"terminationGracePeriodSeconds": 0, "containers": [container]}
-    spec = {
-        "replicas": 2,
-        "serviceName": "small",
-        "podManagementPolicy": "Parallel",
-        "updateStrategy": {"type": "OnDelete"},
-        "selector": {"matchLabels": labels},
-        "template": {"metadata": {"labels": labels}, "spec": pod},
-    }
-    service = {"clusterIP": "None", "publishNotReadyAddresses": True, "selector": labels}
-    claim = {
-        "accessModes": ["ReadWriteMany"],
-        "resources": {"requests": {"storage": "1Gi"}},
-    }
-    return (
-        obj("v1", "PersistentVolumeClaim", "small-models", claim),
-        obj("v1", "Service", "small", service),
-        obj("apps/v1", "StatefulSet", "small", spec),
-    )
-
-
-GOOD = "touch /tmp/ready; sleep 1000"
+    return endpoint(namespace, command, num_pods=2, container={"image": image})
 
 
 def deploy(cluster: KubeCluster, namespace: str, objects: tuple[Object, ...]) -> Outcome:

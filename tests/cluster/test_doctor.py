@@ -6,80 +6,29 @@ Each test deploys a small endpoint with one thing wrong in it, leaves it as it f
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from click.testing import CliRunner
 from testbed.kubectl import kubectl
+from tests.cluster.shell_endpoint import endpoint
 
 from shardwright.cli import doctor
+from shardwright.deploy.dry_run import planned_changes
 from shardwright.deploy.outcome import Result
-from shardwright.deploy.rollout import Rollout, planned_changes
+from shardwright.deploy.rollout import Rollout
 from shardwright.deploy.target import Target
 from shardwright.drive.clock import SystemClock
-from shardwright.drive.kube import KubeCluster, connect
+from shardwright.drive.kube import KubeCluster
 from shardwright.model.cluster import Object
 from shardwright.model.launch import Budgets
 
-IMAGE = "testbed.local/shell:1"
-LABELS = {
-    "app.kubernetes.io/managed-by": "shardwright",
-    "app.kubernetes.io/instance": "small",
-    "app.kubernetes.io/component": "serving",
-}
 BUDGETS = Budgets(
     image_pull_s=20, download_s=20, rendezvous_s=10, load_s=10, compile_s=0, graphs_s=0,
     startup_s=20, engine_ready_s=20, distributed_timeout_s=20, drain_s=1,
 )  # fmt: skip
 SCHEDULE_S = 8.0
-
-
-@pytest.fixture
-def cluster(kubeconfig: Path) -> Iterator[KubeCluster]:
-    with connect(kubeconfig) as cluster:
-        yield cluster
-
-
-def endpoint(
-    namespace: str, container: dict[str, Any], storage_class: str | None = None,
-    command: str = "touch /tmp/ready; sleep 1000",
-) -> tuple[Object, ...]:  # fmt: skip
-    """One pod as our StatefulSets have them, with Service and claim. container: what differs."""
-
-    def obj(api_version: str, kind: str, name: str, spec: Any) -> Object:
-        meta = {"name": name, "namespace": namespace, "labels": LABELS}
-        return {"apiVersion": api_version, "kind": kind, "metadata": meta, "spec": spec}
-
-    main = {
-        "name": "main",
-        "image": IMAGE,
-        "command": ["sh", "-c", command],
-        "readinessProbe": {"exec": {"command": ["test", "-e", "/tmp/ready"]}, "periodSeconds": 1},
-        "volumeMounts": [{"name": "models", "mountPath": "/models"}],
-    } | container
-    volume = {"name": "models", "persistentVolumeClaim": {"claimName": "small-models"}}
-    pod = {"terminationGracePeriodSeconds": 0, "containers": [main], "volumes": [volume]}
-    claim = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}
-    if storage_class:
-        claim["storageClassName"] = storage_class
-    spec = {
-        "replicas": 1,
-        "serviceName": "small",
-        "podManagementPolicy": "Parallel",
-        "updateStrategy": {"type": "OnDelete"},
-        "selector": {"matchLabels": LABELS},
-        "template": {"metadata": {"labels": LABELS}, "spec": pod},
-    }
-    return (
-        obj("v1", "PersistentVolumeClaim", "small-models", claim),
-        obj(
-            "v1", "Service", "small", {"ports": [{"name": "http", "port": 80}], "selector": LABELS}
-        ),
-        obj("apps/v1", "StatefulSet", "small", spec),
-    )
 
 
 def left_failed(cluster: KubeCluster, namespace: str, objects: tuple[Object, ...]) -> None:
@@ -104,7 +53,7 @@ def asked(kubeconfig: Path, namespace: str) -> dict[str, Any]:
 
 def test_gpus_that_no_node_has(cluster: KubeCluster, namespace: str, kubeconfig: Path) -> None:
     gpus = {"resources": {"limits": {"nvidia.com/gpu": "64"}}}
-    left_failed(cluster, namespace, endpoint(namespace, gpus))
+    left_failed(cluster, namespace, endpoint(namespace, container=gpus))
     first = asked(kubeconfig, namespace)["findings"][0]
     assert (first["code"], first["confidence"] >= 0.7) == ("unschedulable", True)
     assert "Insufficient nvidia.com/gpu" in first["cause"]
@@ -113,7 +62,7 @@ def test_gpus_that_no_node_has(cluster: KubeCluster, namespace: str, kubeconfig:
 def test_a_secret_that_is_not_there(cluster: KubeCluster, namespace: str, kubeconfig: Path) -> None:
     key = {"secretKeyRef": {"name": "hf-token", "key": "token"}}
     secret = {"env": [{"name": "HF_TOKEN", "valueFrom": key}]}
-    left_failed(cluster, namespace, endpoint(namespace, secret))
+    left_failed(cluster, namespace, endpoint(namespace, container=secret))
     first = asked(kubeconfig, namespace)["findings"][0]
     assert (first["code"], first["confidence"] >= 0.7) == ("hub-secret-missing", True)
     assert any("hf-token" in line["text"] for line in first["evidence"])
@@ -123,7 +72,7 @@ def test_an_image_that_cannot_be_pulled(
     cluster: KubeCluster, namespace: str, kubeconfig: Path
 ) -> None:
     image = {"image": "registry.invalid/vllm:1"}
-    left_failed(cluster, namespace, endpoint(namespace, image))
+    left_failed(cluster, namespace, endpoint(namespace, container=image))
     first = asked(kubeconfig, namespace)["findings"][0]
     assert (first["code"], first["confidence"] >= 0.7) == ("image-pull-failed", True)
 
@@ -139,7 +88,7 @@ def test_a_probe_that_kills_a_slow_start(
         }
     }
     slow = "echo Loading safetensors checkpoint shards; sleep 1000"
-    left_failed(cluster, namespace, endpoint(namespace, probe, command=slow))
+    left_failed(cluster, namespace, endpoint(namespace, slow, container=probe))
     first = asked(kubeconfig, namespace)["findings"][0]
     assert (first["code"], first["confidence"] >= 0.7) == ("probe-killed", True)
 
@@ -147,7 +96,7 @@ def test_a_probe_that_kills_a_slow_start(
 def test_a_claim_that_is_never_bound(
     cluster: KubeCluster, namespace: str, kubeconfig: Path
 ) -> None:
-    left_failed(cluster, namespace, endpoint(namespace, {}, storage_class="no-such-class"))
+    left_failed(cluster, namespace, endpoint(namespace, storage_class="no-such-class"))
     first = asked(kubeconfig, namespace)["findings"][0]
     assert (first["family"], first["confidence"] >= 0.7) == ("k8s-volume", True)
     assert any("no-such-class" in line["text"] for line in first["evidence"])
@@ -156,7 +105,7 @@ def test_a_claim_that_is_never_bound(
 def test_a_healthy_endpoint_has_no_confident_finding(
     cluster: KubeCluster, namespace: str, kubeconfig: Path
 ) -> None:
-    objects = endpoint(namespace, {})
+    objects = endpoint(namespace)
     target = Target(name="small", namespace=namespace, num_pods=1, budgets=BUDGETS)
     changes = planned_changes(cluster, target, objects)
     outcome = Rollout(cluster, SystemClock(), target, print).deploy(objects, changes)
@@ -170,7 +119,7 @@ def test_a_role_that_may_read_pods_only_is_told_what_it_misses(
     cluster: KubeCluster, namespace: str, kubeconfig: Path, tmp_path: Path
 ) -> None:
     gpus = {"resources": {"limits": {"nvidia.com/gpu": "64"}}}
-    left_failed(cluster, namespace, endpoint(namespace, gpus))
+    left_failed(cluster, namespace, endpoint(namespace, container=gpus))
     kubectl("-n", namespace, "create", "serviceaccount", "reader")
     kubectl(
         "-n", namespace, "create", "role", "reader", "--verb=get,list",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from shardwright.deploy.removal import find_inventory, remove
 from shardwright.deploy.strategy import Way
 from shardwright.deploy.verification import Verifier
 from shardwright.drive.clock import SystemClock
-from shardwright.drive.kube import KubeCluster, connect
+from shardwright.drive.kube import KubeCluster
 from shardwright.model.cluster import ObjectRef, reference
 
 SCHEDULE_S = 60
@@ -30,12 +29,6 @@ def bed(cluster: KubeCluster) -> None:
     images = {name for n in nodes for i in n["status"].get("images", []) for name in i["names"]}
     if IMAGE not in images:
         pytest.skip(f"no node has {IMAGE}: it is the test bed's own")
-
-
-@pytest.fixture
-def cluster(kubeconfig: Path) -> Iterator[KubeCluster]:
-    with connect(kubeconfig) as cluster:
-        yield cluster
 
 
 class Client:
