@@ -15,8 +15,8 @@ $(STAMP): pyproject.toml locks/dev.txt scripts/bootstrap
 	@touch $(STAMP)
 
 static: $(STAMP)  ## format, lint, types, layers
-	@.venv/bin/ruff format --check src tests scripts testbed
-	@.venv/bin/ruff check src tests scripts testbed
+	@.venv/bin/ruff format --check src tests scripts testbed benchmarks
+	@.venv/bin/ruff check src tests scripts testbed benchmarks
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports --no-logo
 
@@ -80,8 +80,8 @@ bench-planner: $(STAMP)  ## time the planner beside AIConfigurator, write docs/b
 	AICONFIGURATOR="$$peer/bin/aiconfigurator" $(PY) benchmarks/planner_speed.py
 
 format: $(STAMP)  ## rewrite the code as ruff formats it
-	@.venv/bin/ruff format src tests scripts testbed
-	@.venv/bin/ruff check --fix src tests scripts testbed
+	@.venv/bin/ruff format src tests scripts testbed benchmarks
+	@.venv/bin/ruff check --fix src tests scripts testbed benchmarks
 
 docs: $(STAMP)  ## rewrite the pages that are generated from the code
 	@for script in scripts/docs-*; do $(PY) $$script; done

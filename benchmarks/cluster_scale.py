@@ -40,17 +40,18 @@ spec:
 """
 PAGE = """# On a large cluster
 
-{nodes:,} nodes of eight GPUs and {endpoints} endpoints of two pods, acted out by kwok on the test bed:
-a real API server of Kubernetes 1.34.4, on two cores that ran it, etcd and other work as well. Each
-figure is the least of {runs} runs of the command as a process of its own; the elapsed time holds the
-start of Python and the API server's own work. The machine's load average over the last five minutes
-was {load:.0f}: above 2, commands waited for processors, and the elapsed time says so.
+{nodes:,} nodes of eight GPUs and {endpoints} endpoints of two pods, acted out by kwok on the
+test bed: a real API server of Kubernetes 1.34.4, on two cores that ran it, etcd and other work
+as well. Each figure is the least of {runs} runs of the command as a process of its own; the
+elapsed time holds the start of Python and the API server's own work. The machine's load average
+over the last five minutes was {load:.0f}: above 2, commands waited for processors, and the
+elapsed time says so.
 
 | Command | Elapsed | Processor | Memory |
 |---|---|---|---|
 {rows}
-The aim is {limit} s elapsed and {mb} MB. `status --watch` and a deployment that waits list the pods of
-one endpoint by label every two seconds, some kilobytes each, however large the cluster is.
+The aim is {limit} s elapsed and {mb} MB. `status --watch` and a deployment that waits list the pods
+of one endpoint by label every two seconds, some kilobytes each, however large the cluster is.
 
 Written by `benchmarks/cluster_scale.py`; do not edit.
 """
@@ -156,7 +157,7 @@ def main() -> int:
     """Measure, print, write the page; 1 if a figure misses its limit."""
     namespace = f"scale-{uuid.uuid4().hex[:6]}"
     config = kubeconfig_path()
-    spec = Path(f"/tmp/{namespace}.yaml")  # noqa: S108
+    spec = Path(f"/tmp/{namespace}.yaml")
     spec.write_text(SPEC.format(namespace=namespace), encoding="utf-8")
     program = str(Path(sys.executable).with_name("shardwright"))
     commands = {

@@ -38,21 +38,23 @@ def ordinary_lines(rank: int, rng: random.Random, num_bytes: int) -> bytes:
     lines: list[str] = []
     size = 0
     while size < num_bytes:
-        clock = f"11-2{rng.randrange(4)} {rng.randrange(24):02}:{rng.randrange(60):02}:{rng.randrange(60):02}"
+        day, hour, minute = rng.randrange(4), rng.randrange(24), rng.randrange(60)
+        clock = f"11-2{day} {hour:02}:{minute:02}:{rng.randrange(60):02}"
         prefix = f"(Worker_TP{rank % 8} pid={700 + rank}) "
         line = rng.choice((
-            f"{prefix}INFO {clock} [loggers.py:257] Engine 000: Avg prompt throughput: "
-            f"{rng.random() * 900:.1f} tokens/s, Avg generation throughput: {rng.random() * 500:.1f} "
-            f"tokens/s, Running: {rng.randrange(64)} reqs, Waiting: {rng.randrange(9)} reqs, "
-            f"GPU KV cache usage: {rng.random() * 90:.1f}%, Prefix cache hit rate: 41.2%",
-            f'INFO:     10.1.{rng.randrange(9)}.{rng.randrange(250)}:{rng.randrange(65000)} - '
-            '"POST /v1/chat/completions HTTP/1.1" 200 OK',
-            f"\x1b[36m{prefix}\x1b[0mDEBUG {clock} [scheduler.py:881] scheduled "
-            f"{rng.randrange(9999)} tokens for request chatcmpl-{rng.getrandbits(128):032x}",
-            f"n{rank}:80{rank}:990 [{rank % 8}] NCCL INFO Channel {rng.randrange(32):02}/0 : "
-            f"{rank}[{rank % 8}] -> {(rank + 1) % 16}[{(rank + 1) % 8}] via P2P/CUMEM",
-            f"{prefix}WARNING {clock} [input_processor.py:99] request "
-            f"{rng.getrandbits(64):016x} was aborted by its client",
+            (f"{prefix}INFO {clock} [loggers.py:257] Engine 000: Avg prompt throughput: "
+             f"{rng.random() * 900:.1f} tokens/s, Avg generation throughput: "
+             f"{rng.random() * 500:.1f} tokens/s, Running: {rng.randrange(64)} reqs, Waiting: "
+             f"{rng.randrange(9)} reqs, GPU KV cache usage: {rng.random() * 90:.1f}%, Prefix cache "
+             "hit rate: 41.2%"),
+            (f'INFO:     10.1.{rng.randrange(9)}.{rng.randrange(250)}:{rng.randrange(65000)} - '
+             '"POST /v1/chat/completions HTTP/1.1" 200 OK'),
+            (f"\x1b[36m{prefix}\x1b[0mDEBUG {clock} [scheduler.py:881] scheduled "
+             f"{rng.randrange(9999)} tokens for request chatcmpl-{rng.getrandbits(128):032x}"),
+            (f"n{rank}:80{rank}:990 [{rank % 8}] NCCL INFO Channel {rng.randrange(32):02}/0 : "
+             f"{rank}[{rank % 8}] -> {(rank + 1) % 16}[{(rank + 1) % 8}] via P2P/CUMEM"),
+            (f"{prefix}WARNING {clock} [input_processor.py:99] request "
+             f"{rng.getrandbits(64):016x} was aborted by its client"),
         ))  # fmt: skip
         lines.append(line)
         size += len(line) + 1
@@ -97,10 +99,10 @@ def write(result: dict[str, object]) -> None:
     after = rest.split(END)[1]
     when = datetime.now(tz=UTC).date()
     words = (
-        f"Measured {when} on {result['cores']} cores at a load of {result['load']} before the start: "
-        f"{result['bytes'] / 1e9:.1f} GB in {result['wall_s']} s, {result['cpu_s']} s of processor time "
-        f"in all; the largest process held {result['peak_mib']} MiB. Where others use the machine, the "
-        "processor time is what to compare."
+        f"Measured {when} on {result['cores']} cores at a load of {result['load']} before the "
+        f"start: {result['bytes'] / 1e9:.1f} GB in {result['wall_s']} s, {result['cpu_s']} s of "
+        f"processor time in all; the largest process held {result['peak_mib']} MiB. Where others "
+        "use the machine, the processor time is what to compare."
     )
     PAGE.write_text(f"{before}{BEGIN}\n{words}\n{END}{after}", encoding="utf-8")
 
@@ -117,7 +119,7 @@ def main() -> None:
     try:
         write_logs(folder, options.ranks, options.megabytes * 10**6)
         result = measured(folder)
-        print(json.dumps(result))  # noqa: T201 - the result
+        print(json.dumps(result))
         if options.write:
             write(result)
     finally:

@@ -260,8 +260,9 @@ def _pct(value: float, *, sign: bool = False) -> str:
 
 
 HEAD = (
-    "| rows | n | models | weights, worst | bias | KV tokens, median | 90th | bias | KV GiB, median "
-    "| 90th | bias | within 10 % or 0.6 GiB |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
+    "| rows | n | models | weights, worst | bias | KV tokens, median | 90th | bias | KV GiB, "
+    "median | 90th | bias | within 10 % or 0.6 GiB |\n"
+    "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
 )
 
 
@@ -274,16 +275,25 @@ def page(measured: list[Row]) -> str:
     lines = [
         "# Accuracy of predicted memory",
         "",
-        "Written by `make fit-memory` (benchmarks/fit_memory.py); do not edit. Errors are predicted",
+        (
+            "Written by `make fit-memory` (benchmarks/fit_memory.py); do "
+            "not edit. Errors are predicted"
+        ),
         "against what vLLM logged (`Model loading took`, `GPU KV cache size`), H100-80GB and H200,",
-        "versions 0.11 to 0.25. Every figure is of rows left out of the fit. Relative errors are of",
+        (
+            "versions 0.11 to 0.25. Every figure is of rows left out of "
+            "the fit. Relative errors are of"
+        ),
         "tokens; bias is the mean signed error.",
         "",
         HEAD + summary("each model left out", by_model),
         summary("the same, repeats of one start counted once", one_each),
         summary("each version era left out", by_era),
         "",
-        "By model, each left out of the fit (activation and runtime in GiB, predicted less logged):",
+        (
+            "By model, each left out of the fit (activation and runtime "
+            "in GiB, predicted less logged):"
+        ),
         "",
         "| model | rows | weights | activation | runtime | KV GiB | KV tokens |",
         "|---|--:|--:|--:|--:|--:|--:|",
@@ -310,7 +320,10 @@ LIMITS = (
     "What is not measured here, and therefore carries the origin `assumed` in a prediction: vLLM's",
     "graph estimate of the newer runner (0.28 on), versions 0.12 to 0.16 and 0.20 to 0.24, engines",
     "other than vLLM, vision encoders' own activation, and tensor parallelism over more than two",
-    "GPUs. The prediction assumes a cold compile cache, as a fresh pod has; a warm one leaves up to",
+    (
+        "GPUs. The prediction assumes a cold compile cache, as a "
+        "fresh pod has; a warm one leaves up to"
+    ),
     "0.5 GiB more.",
 )
 

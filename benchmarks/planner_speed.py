@@ -131,9 +131,8 @@ def simulated() -> tuple[Took, Took]:
     with (ROOT / "calibration/measurements/latency.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))[::4]
     list(predict_rows(rows))
-    found, times = predict_rows(rows), []
-    for _ in rows:
-        times.append(function(lambda: next(found)))
+    found = predict_rows(rows)
+    times = [function(lambda: next(found)) for _ in rows]
     walls, cpus = sorted(t.wall_s for t in times), sorted(t.cpu_s for t in times)
     tail = int(0.95 * len(times))
     return (
@@ -206,11 +205,16 @@ def page(rows: list[Row], version: str | None, load: float) -> str:
     lines = [
         "# Benchmarks",
         "",
-        f"Written by `make bench`. Best of {ROUNDS} rounds; both tools in turn, in one run, offline.",
+        (
+            f"Written by `make bench`. Best of {ROUNDS} rounds; both "
+            "tools in turn, in one run, offline."
+        ),
         "CPU seconds are what to compare where the machine was shared.",
         "",
-        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores ({platform.machine()}), Python "
-        f"{platform.python_version()}, load average {load:.1f} at the start.",
+        (
+            f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores ({platform.machine()}), Python "
+            f"{platform.python_version()}, load average {load:.1f} at the start."
+        ),
         "",
         head,
         "|---|---:|---:|---:|---:|---:|---:|",

@@ -1,4 +1,4 @@
-"""Specs rendered per second: from the text of a spec to the text of its manifests. Run by `make bench`.
+"""Specs rendered per second, from the text of a spec to that of its manifests; `make bench`.
 
 The specs are all golden cases of tests/golden/render: every engine on every mechanism. Two rates:
 of the whole way, the choice of a layout included, and of render alone, from a launch plan to text.
