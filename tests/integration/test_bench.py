@@ -81,13 +81,13 @@ def test_an_interrupt_ends_the_load_tool_and_all_its_workers(tmp_path):
         command = command_of(url, tmp_path, "--concurrency", "2", "--requests", "5000")
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
             log = tmp_path / "out" / "run" / "aiperf.out"
-            until = time.monotonic() + 60
+            until = time.monotonic() + 300  # AIPerf starts slowly on busy cores
             while not (log.is_file() and "profiling) started" in log.read_text()):
                 assert time.monotonic() < until
                 time.sleep(0.5)
             workers = descendants(process.pid)
             process.send_signal(signal.SIGINT)
-            _, told = process.communicate(timeout=60)
+            _, told = process.communicate(timeout=120)
     assert process.returncode == 130
     assert told.splitlines()[-1] == "interrupted"
     assert len(workers) > 1

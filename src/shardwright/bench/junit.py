@@ -9,7 +9,9 @@ from shardwright.verify.verdict import Outcome, Term, Verdict
 
 
 def junit(name: str, verdict: Verdict, changes: tuple[Change, ...] = ()) -> str:
-    """Write one suite: terms with an objective, failed requests, and any comparison."""
+    """Write one suite: terms with an objective, failed requests, goodput, any comparison; and the
+    verdict itself where it cannot tell.
+    """
     suite = Xml.Element("testsuite", name=f"shardwright bench {name}")
     for term in verdict.terms:
         if term.objective_s is not None:
@@ -18,6 +20,10 @@ def junit(name: str, verdict: Verdict, changes: tuple[Change, ...] = ()) -> str:
         Outcome.FAIL if verdict.outcome is Outcome.FAIL and verdict.error_rate else Outcome.PASS
     )
     _case(suite, "failed requests", errors, f"{verdict.error_rate:.2%}")
+    if verdict.goodput_outcome is not None and verdict.goodput_share is not None:
+        _case(suite, "goodput", verdict.goodput_outcome, f"{verdict.goodput_share:.2%}")
+    if verdict.outcome is Outcome.INCONCLUSIVE:  # a client that was the limit is of no term
+        _case(suite, "verdict", verdict.outcome, "; ".join(verdict.reasons))
     for change in changes:
         outcome = Outcome.FAIL if change.is_regression else Outcome.PASS
         _case(suite, change.name, outcome, f"{change.before:g} -> {change.after:g}")

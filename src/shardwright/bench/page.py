@@ -22,6 +22,7 @@ from shardwright.bench.style import STYLE
 from shardwright.verify.verdict import Outcome, Term
 
 _MARKS = {Outcome.PASS: "met", Outcome.FAIL: "missed", Outcome.INCONCLUSIVE: "cannot tell"}
+_STATES = {Outcome.PASS: "good", Outcome.FAIL: "bad", Outcome.INCONCLUSIVE: "unsure"}
 
 
 def html(bench: Bench) -> str:
@@ -76,7 +77,11 @@ def _cards(run: Run) -> list[str]:
     if verdict.goodput_share is not None and any(t.objective_s for t in verdict.terms):
         notes = [f"{verdict.goodput_per_s:.2f} requests/s"] if verdict.goodput_per_s else []
         notes.append("requests that met every objective")
-        out.append(_card("Goodput", f"{verdict.goodput_share:.0%}", "", notes))
+        state = _STATES[verdict.goodput_outcome] if verdict.goodput_outcome else ""
+        if verdict.goodput_objective is not None and verdict.goodput_outcome is not None:
+            asked = f"{verdict.goodput_objective * 100:.4g}%"
+            notes.insert(0, f"objective {asked}: {_MARKS[verdict.goodput_outcome]}")
+        out.append(_card("Goodput", f"{verdict.goodput_share:.0%}", "", notes, state))
     total = measured.num_completed + measured.num_failed
     total += measured.window.num_left_out if measured.window else 0
     state = "bad" if measured.num_failed else ""
@@ -101,8 +106,7 @@ def _term_card(term: Term) -> str:
         )
     if term.predicted_s is not None and term.prediction_error is not None:
         notes.append(f"predicted {seconds(term.predicted_s)} ({term.prediction_error:+.0%})")
-    state = {Outcome.PASS: "good", Outcome.FAIL: "bad", Outcome.INCONCLUSIVE: "unsure"}
-    kind = state[term.outcome] if term.outcome else ""
+    kind = _STATES[term.outcome] if term.outcome else ""
     if term.objective_s is not None and term.outcome is not None:
         notes.insert(0, f"objective {seconds(term.objective_s)}: {_MARKS[term.outcome]}")
     number, _, unit = seconds(term.measured_s or 0.0).partition(" ")

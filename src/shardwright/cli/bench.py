@@ -14,6 +14,9 @@ from shardwright.cli.bench_output import keep_records, print_bench, write_report
 from shardwright.cli.bench_question import (
     Load,
     Question,
+    folder_of,
+    fraction,
+    goodput_share,
     judge_of,
     read_question,
     scenario_of,
@@ -41,6 +44,8 @@ _positive = click.FloatRange(min=0, min_open=True)
 @click.option("--itl-ms", type=_positive, help="Objective, without a spec.")
 @click.option("--percentile", default=95.0, type=click.FloatRange(50, 99.9), show_default=True,
               help="Of the objective, without a spec.")  # fmt: skip
+@click.option("--goodput", metavar="SHARE", help="Of requests that must meet every objective, "
+              "as 95%.")  # fmt: skip
 @click.option(
     "--sweep", "is_sweep", is_flag=True, help="Find the highest load that still meets it."
 )
@@ -73,8 +78,8 @@ _positive = click.FloatRange(min=0, min_open=True)
 @output_option
 def command(
     target: str, url: str | None, spec: Path | None, ttft_ms: float | None, itl_ms: float | None,
-    percentile: float, is_sweep: bool, max_concurrency: int, sweep_minutes: float, runs: int,
-    requests: int | None, concurrency: int | None,
+    percentile: float, goodput: str | None, is_sweep: bool, max_concurrency: int,
+    sweep_minutes: float, runs: int, requests: int | None, concurrency: int | None,
     rate: float | None, trace: Path | None, input_tokens: int | None, output_tokens: int | None,
     tokenizer: str | None, api_key_env: str | None, dcgm_url: str | None, image: str | None,
     tool: str, baseline: Path | None, max_regression: str, out: Path, junit: Path | None,
@@ -100,13 +105,19 @@ def command(
     _check_load(load, is_sweep=is_sweep)
     if junit and not junit.parent.is_dir():
         raise not_writable(junit, "there is no such folder")
-    allowed = fraction(max_regression)
+    allowed = fraction(max_regression, "--max-regression")
     address, spec = told_apart(target, url, spec)
     slo = Slo(
         ttft_s=ttft_ms / 1e3 if ttft_ms else None,
         itl_s=itl_ms / 1e3 if itl_ms else None,
         percentile=percentile,
+        goodput=goodput_share(goodput) if goodput else None,
     )
+    is_name = address is None and not Path(target).is_file()
+    wanted = Wanted(
+        url=address, name=target if is_name else None, spec=spec, namespace=namespace,
+        tokenizer=tokenizer, api_key_env=api_key_env, dcgm_url=dcgm_url, image=image, tool=tool,
+    )  # fmt: skip
     question = read_question(spec, out, slo, load)
     scenario = scenario_of(question, load)
     earlier = _baseline(baseline, question.slo.percentile)
@@ -116,12 +127,8 @@ def command(
         num_runs=runs,
         least_requests=requests or 0,
     )
-    is_name = address is None and not Path(target).is_file()
-    wanted = Wanted(
-        url=address, name=target if is_name else None, spec=spec, namespace=namespace,
-        tokenizer=tokenizer, api_key_env=api_key_env, dcgm_url=dcgm_url, image=image, tool=tool,
-    )  # fmt: skip
     with ExitStack() as stack:
+        stack.enter_context(folder_of(out))
         if address is not None:
             aim = aim_here(wanted, address, question, _say)
         else:
@@ -166,19 +173,6 @@ def _check_load(load: Load, *, is_sweep: bool) -> None:
             "sweep-of-concurrency", f"a sweep varies the concurrency, not the {given[0]}",
             remedy=f"leave out --{given[0]}, or --sweep",
         )  # fmt: skip
-
-
-def fraction(text: str) -> float:
-    """Read a share, as 5% or 0.05."""
-    try:
-        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 10:
-        raise usage_error(
-            "not-a-share", f"--max-regression {text!r} is no share", remedy="write 5% or 0.05"
-        )
-    return value
 
 
 def _run(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,8 +57,12 @@ class Question:
         return Predictor(request=self.resolved.request, shape=self.resolved.shape, plan=self.plan)
 
 
-def read_question(spec: Path | None, out: Path, slo: Slo, load: Load) -> Question:
-    """Read the spec, if there is one, and make the folder of this bench."""
+@contextmanager
+def folder_of(out: Path) -> Iterator[None]:
+    """Make the folder of this bench, so that one that cannot be is said before the load; it goes
+    again if nothing came into it.
+    """
+    made = [path for path in (out, *out.parents) if not path.exists()]
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -64,8 +70,20 @@ def read_question(spec: Path | None, out: Path, slo: Slo, load: Load) -> Questio
             "file-not-writable", f"{out} cannot be made: {error.strerror}",
             remedy="pass --out FOLDER",
         ) from error  # fmt: skip
+    try:
+        yield
+    finally:
+        for path in made:
+            if any(path.iterdir()):
+                break
+            path.rmdir()
+
+
+def read_question(spec: Path | None, out: Path, slo: Slo, load: Load) -> Question:
+    """Read the spec, if there is one."""
     trace = load.trace
     if spec is None:
+        slo = objective_of(None, slo)
         return Question(resolved=None, plan=None, slo=slo, folder=out, trace=trace)
     from shardwright.cli.resolve import resolve
     from shardwright.planner.plan import make_plan
@@ -83,16 +101,51 @@ def read_question(spec: Path | None, out: Path, slo: Slo, load: Load) -> Questio
     return Question(
         resolved=resolved,
         plan=make_plan(resolved.request, resolved.shape),
-        slo=resolved.request.slo,
+        slo=objective_of(resolved.request.slo, slo),
         folder=out,
         trace=trace,
     )
 
 
+def fraction(text: str, option: str) -> float:
+    """Read a share, as 5% or 0.05."""
+    try:
+        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 10:
+        raise usage_error(
+            "not-a-share", f"{option} {text!r} is no share", remedy="write 5% or 0.05"
+        )
+    return value
+
+
+def goodput_share(text: str) -> float:
+    """Read --goodput. All requests is a share that no number of requests can show."""
+    value = fraction(text, "--goodput")
+    if not 0 < value < 1:
+        raise usage_error(
+            "goodput-out-of-range",
+            f"--goodput {text} is not between nothing and all of the requests",
+            remedy="write a share such as 95%; 99.9% takes 2,995 good requests to show",
+        )
+    return value
+
+
+def objective_of(spec: Slo | None, asked: Slo) -> Slo:
+    """The spec's objective, else the command line's; goodput is the command line's alone."""
+    slo = asked if spec is None else replace(spec, goodput=asked.goodput)
+    if slo.goodput is not None and slo.ttft_s is None and slo.itl_s is None:
+        raise usage_error(
+            "goodput-of-nothing",
+            "--goodput is of requests that meet an objective, and there is none",
+            remedy="pass --ttft-ms or --itl-ms, or a spec with an slo",
+        )
+    return slo
+
+
 def scenario_of(question: Question, load: Load) -> Scenario:
     """The spec's load, or what the command line says instead."""
-    from dataclasses import replace
-
     from shardwright.bench.scenario import replayed, scenario_for
     from shardwright.model.request import Workload
 

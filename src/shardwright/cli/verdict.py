@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from shardwright.bench.scenario import Scenario
     from shardwright.cli.bench_question import Question
     from shardwright.model.measured import Measured
+    from shardwright.model.request import Slo
 
 
 @click.command()
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 @click.option("--ttft-ms", type=click.FloatRange(min=0, min_open=True), help="Objective; no spec.")
 @click.option("--itl-ms", type=click.FloatRange(min=0, min_open=True), help="Objective; no spec.")
 @click.option("--percentile", default=95.0, type=click.FloatRange(50, 99.9), show_default=True)
+@click.option("--goodput", metavar="SHARE", help="Of requests that must meet every objective, "
+              "as 95%.")  # fmt: skip
 @output_option
 def command(
     results: tuple[Path, ...],
@@ -32,6 +35,7 @@ def command(
     ttft_ms: float | None,
     itl_ms: float | None,
     percentile: float,
+    goodput: str | None,
     output: str,
 ) -> int:
     """Judge RESULT.json of AIPerf, genai-perf, `vllm bench serve` or guidellm.
@@ -41,9 +45,10 @@ def command(
 
     Exit code 0: the objective is met; 1: it is missed; 4: the run cannot tell.
     """
-    from shardwright.cli.bench_question import judge_of
+    from shardwright.cli.bench_question import goodput_share, judge_of
     from shardwright.cli.result_files import read_runs
     from shardwright.model.plain import plain
+    from shardwright.model.request import Slo
     from shardwright.verify.repeats import pooled
     from shardwright.verify.steady import steady
     from shardwright.verify.words import verdict_text
@@ -54,7 +59,13 @@ def command(
             "--spec and an objective on the command line exclude each other",
             remedy="change the slo in the spec, or leave out --spec",
         )
-    question = _question(spec, ttft_ms, itl_ms, percentile)
+    asked = Slo(
+        ttft_s=ttft_ms / 1e3 if ttft_ms else None,
+        itl_s=itl_ms / 1e3 if itl_ms else None,
+        percentile=percentile,
+        goodput=goodput_share(goodput) if goodput else None,
+    )
+    question = _question(spec, asked)
     whole = read_runs(results)
     _check_one_load(whole)
     runs = tuple(steady(measured, question.slo.percentile) for measured in whole)
@@ -68,25 +79,19 @@ def command(
     return verdict.outcome.exit_code
 
 
-def _question(
-    spec: Path | None, ttft_ms: float | None, itl_ms: float | None, percentile: float
-) -> Question:
-    from shardwright.cli.bench_question import Question
-    from shardwright.model.request import Slo
+def _question(spec: Path | None, asked: Slo) -> Question:
+    from shardwright.cli.bench_question import Question, objective_of
 
     if spec is None:
-        slo = Slo(
-            ttft_s=ttft_ms / 1e3 if ttft_ms else None,
-            itl_s=itl_ms / 1e3 if itl_ms else None,
-            percentile=percentile,
-        )
+        slo = objective_of(None, asked)
         return Question(resolved=None, plan=None, slo=slo, folder=Path())
     from shardwright.cli.resolve import resolve
     from shardwright.planner.plan import make_plan
 
     resolved = resolve(spec)
     plan = make_plan(resolved.request, resolved.shape)
-    return Question(resolved=resolved, plan=plan, slo=resolved.request.slo, folder=Path())
+    slo = objective_of(resolved.request.slo, asked)
+    return Question(resolved=resolved, plan=plan, slo=slo, folder=Path())
 
 
 def _check_one_load(runs: tuple[Measured, ...]) -> None:

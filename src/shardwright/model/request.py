@@ -154,11 +154,15 @@ class Workload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slo:
-    """The latency objective, seconds, at a percentile; None: not asked."""
+    """The latency objective, seconds, at a percentile; None: not asked.
+
+    goodput: share of requests that must meet all of them at once, 0 to 1.
+    """
 
     ttft_s: float | None = None
     itl_s: float | None = None
     percentile: float = 95.0
+    goodput: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

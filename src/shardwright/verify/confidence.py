@@ -35,6 +35,22 @@ def lower_bound(values: list[float], percentile: float) -> float | None:
     return None if mirrored is None else -mirrored
 
 
+def is_share_above(share: float, good: int, total: int) -> bool | None:
+    """Whether the true share of good requests is at least this one, with 95 % confidence.
+
+    False: it is surely below; None: so many requests cannot tell. The exact binomial test, so that
+    59 requests, all good, just show a share of 95 %, as they show a p95.
+
+    >>> is_share_above(0.95, 59, 59), is_share_above(0.95, 58, 58), is_share_above(0.95, 50, 59)
+    (True, None, False)
+    """
+    if sum(_binomial(total, k, share) for k in range(good, total + 1)) <= 1 - CONFIDENCE:
+        return True
+    if sum(_binomial(total, k, share) for k in range(good + 1)) <= 1 - CONFIDENCE:
+        return False
+    return None
+
+
 def requests_needed(percentile: float) -> int:
     """Fewest requests whose largest value bounds the percentile from above.
 

@@ -10,17 +10,17 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from shardwright.model.errors import ExitCode
-from shardwright.model.finding import Finding, Severity
+from shardwright.model.finding import Finding
 from shardwright.model.measured import Distribution, Measured
 from shardwright.model.plan import Speed
 from shardwright.model.request import Slo
+from shardwright.verify.artefacts import CLIENT_BOUND, client_bound, in_one_piece
 from shardwright.verify.confidence import lower_bound, requests_needed, upper_bound
+from shardwright.verify.goodput import goodput_of
 from shardwright.verify.repeats import Interval, percentile_interval, pooled
 from shardwright.verify.steady import quantile
 
 MAX_ERROR_RATE = 0.01  # more failed requests than this is a fail, whatever the latency
-CLIENT_BOUND_SHARE = 0.8  # of the asked concurrency that must really be in flight
-CLIENT_BOUND_DELAY = 0.1  # of the first-token time that the client itself may add
 
 
 class Outcome(Enum):
@@ -38,6 +38,9 @@ class Outcome(Enum):
             Outcome.FAIL: ExitCode.VERDICT_NO,
             Outcome.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
         }[self]
+
+
+_MET = {True: Outcome.PASS, False: Outcome.FAIL, None: Outcome.INCONCLUSIVE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,13 +72,18 @@ class Term:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The whole answer. goodput_per_s: requests a second that met every objective."""
+    """The whole answer. goodput_per_s: requests a second that met every objective.
+
+    goodput_objective: the share of them that was asked for; goodput_outcome: whether it is reached.
+    """
 
     outcome: Outcome
     terms: tuple[Term, ...]
     error_rate: float
     goodput_per_s: float | None
     goodput_share: float | None
+    goodput_objective: float | None
+    goodput_outcome: Outcome | None
     output_tokens_per_s: float | None
     output_tokens_per_s_per_gpu: float | None
     predicted_output_tokens_per_s: float | None
@@ -101,18 +109,21 @@ def judge(
         _over_runs(_term("ttft", measured, slo.ttft_s, slo.percentile, predicted), runs),
         _over_runs(_term("itl", measured, slo.itl_s, slo.percentile, predicted), runs),
     )
-    findings = (*measured.findings, *_client_bound(measured))
-    outcome, reasons = _outcome(measured, terms, findings)
-    good = _good(measured, slo)
+    findings = (*measured.findings, *client_bound(measured), *in_one_piece(measured))
+    goodput = goodput_of(measured, slo, runs)
+    parts = [(term.name, term.outcome, term.reason) for term in terms]
+    if slo.goodput is not None:
+        parts.append(("goodput", _MET[goodput.is_met], goodput.reason))
+    outcome, reasons = _outcome(measured, parts, findings)
     rate = measured.output_tokens_per_s
     return Verdict(
         outcome=outcome,
         terms=terms,
         error_rate=measured.error_rate,
-        goodput_per_s=good / measured.duration_s
-        if good is not None and measured.duration_s
-        else None,
-        goodput_share=_share(good, measured),
+        goodput_per_s=goodput.per_s,
+        goodput_share=goodput.share,
+        goodput_objective=slo.goodput,
+        goodput_outcome=_MET[goodput.is_met] if slo.goodput is not None else None,
         output_tokens_per_s=rate,
         output_tokens_per_s_per_gpu=rate / num_gpus if rate and num_gpus else None,
         predicted_output_tokens_per_s=predicted.output_tokens_per_s if predicted else None,
@@ -195,65 +206,22 @@ def _judge_term(
 
 
 def _outcome(
-    measured: Measured, terms: tuple[Term, ...], findings: tuple[Finding, ...]
+    measured: Measured,
+    parts: list[tuple[str, Outcome | None, str]],
+    findings: tuple[Finding, ...],
 ) -> tuple[Outcome, tuple[str, ...]]:
     if measured.num_completed == 0:
         return Outcome.FAIL, ("no request completed",)
-    reasons = [f"{t.name}: {t.reason}" for t in terms if t.reason]
-    failed = [t for t in terms if t.outcome is Outcome.FAIL]
+    reasons = [f"{name}: {reason}" for name, _, reason in parts if reason]
+    outcomes = [outcome for _, outcome, _ in parts]
     if measured.error_rate > MAX_ERROR_RATE:
         reasons.insert(0, f"{measured.error_rate:.1%} of requests failed")
         return Outcome.FAIL, tuple(reasons)
-    client = [f.what for f in findings if f.code == "client-bound"]
+    client = [f.what for f in findings if f.code == CLIENT_BOUND]
     if client:
         return Outcome.INCONCLUSIVE, (*client, *reasons)
-    if failed:
+    if Outcome.FAIL in outcomes:
         return Outcome.FAIL, tuple(reasons)
-    if any(t.outcome is Outcome.INCONCLUSIVE for t in terms):
+    if Outcome.INCONCLUSIVE in outcomes:
         return Outcome.INCONCLUSIVE, tuple(reasons)
     return Outcome.PASS, tuple(reasons)
-
-
-def _client_bound(measured: Measured) -> tuple[Finding, ...]:
-    asked, had = measured.concurrency, measured.effective_concurrency
-    # the ends of a run are not full: only runs of many rounds tell
-    left_out = measured.window.num_left_out if measured.window else 0
-    is_long = asked is not None and measured.num_completed + left_out >= 10 * asked
-    ttft = measured.ttft.at(50) if measured.ttft else None
-    what = None
-    if asked and had is not None and is_long and had < CLIENT_BOUND_SHARE * asked:
-        what = f"only {had:.1f} of {asked} requests were in flight"
-    elif measured.send_delay_s and ttft and measured.send_delay_s > CLIENT_BOUND_DELAY * ttft:
-        what = f"requests left the client {measured.send_delay_s * 1e3:.0f} ms late (p95)"
-    if what is None:
-        return ()
-    return (
-        Finding(
-            code="client-bound",
-            severity=Severity.WARNING,
-            what=f"the client, not the server, was the limit: {what}",
-            remedy="give the load generator more cores, or run it as a Job in the cluster",
-        ),
-    )
-
-
-def _good(measured: Measured, slo: Slo) -> int | None:
-    unknown = (measured.ttft is None and slo.ttft_s) or (measured.itl is None and slo.itl_s)
-    if not measured.samples or unknown:
-        return None
-    return sum(
-        _within(s.ttft_s, slo.ttft_s) and _within(s.itl_s, slo.itl_s) for s in measured.samples
-    )
-
-
-def _within(value: float | None, objective: float | None) -> bool:
-    return objective is None or (value is not None and value <= objective)
-
-
-def _share(good: int | None, measured: Measured) -> float | None:
-    """Of all requests: a failed one met nothing. Failures are of the whole run, the rest of its
-    steady state, so the two shares are multiplied.
-    """
-    if good is None or not measured.num_completed:
-        return None
-    return good / measured.num_completed * (1 - measured.error_rate)

@@ -8,6 +8,7 @@ from shardwright.model.measured import Measured
 from shardwright.verify.verdict import Outcome, Term, Verdict
 
 _NAMES = {"ttft": "time to first token", "itl": "time between tokens"}
+_MARKS = {Outcome.PASS: "ok  ", Outcome.FAIL: "MISS", Outcome.INCONCLUSIVE: "?   ", None: "    "}
 
 
 def verdict_text(measured: Measured, verdict: Verdict) -> str:
@@ -30,6 +31,7 @@ def verdict_text(measured: Measured, verdict: Verdict) -> str:
         out.append(
             f"  goodput              {verdict.goodput_share:.1%} of requests met every objective"
             + (f", {verdict.goodput_per_s:.2f}/s" if verdict.goodput_per_s else "")
+            + _goodput_objective(verdict)
         )
     if verdict.output_tokens_per_s is not None:
         per_gpu = verdict.output_tokens_per_s_per_gpu
@@ -43,9 +45,11 @@ def verdict_text(measured: Measured, verdict: Verdict) -> str:
     for message in measured.errors[:3]:
         out.append(f"  error seen: {message}")
     for finding in verdict.findings:
-        out.append(f"  {finding.severity.value}: {finding.what}")
-        if finding.remedy:
-            out.append(f"      {finding.remedy}")
+        if finding.what not in verdict.reasons:  # which stand at the top
+            out.append(f"  {finding.severity.value}: {finding.what}")
+            out += [f"      {finding.remedy}"] if finding.remedy else []
+        elif finding.remedy:
+            out.append(f"  remedy: {finding.remedy}")
     out.append(f"  measured by {tool} over {measured.duration_s:.1f} s, {_load(measured)}")
     return "\n".join(out) + "\n"
 
@@ -78,18 +82,24 @@ def _load(measured: Measured) -> str:
 def _term(term: Term) -> str:
     if term.measured_s is None:
         return f"  {_NAMES[term.name]:<20} not measured"
-    mark = {Outcome.PASS: "ok  ", Outcome.FAIL: "MISS", Outcome.INCONCLUSIVE: "?   ", None: "    "}
     text = f"  {_NAMES[term.name]:<20} p{term.percentile:g} {_ms(term.measured_s)}"
     if term.low_s is not None and term.high_s is not None:
         text += f" ({_ms(term.low_s)} to {_ms(term.high_s)})"
     elif term.low_s is not None and term.outcome is Outcome.FAIL:
         text += f" (at least {_ms(term.low_s)})"
     if term.objective_s is not None:
-        text += f"  {mark[term.outcome]} objective {_ms(term.objective_s)}"
+        text += f"  {_MARKS[term.outcome]} objective {_ms(term.objective_s)}"
     error = term.prediction_error
     if term.predicted_s is not None and error is not None:
         text += f"  predicted {_ms(term.predicted_s)} ({error:+.0%})"
     return text.rstrip()
+
+
+def _goodput_objective(verdict: Verdict) -> str:
+    """The share that was asked for and whether it is reached; empty where none was."""
+    if verdict.goodput_objective is None:
+        return ""
+    return f"  {_MARKS[verdict.goodput_outcome]} objective {verdict.goodput_objective * 100:.4g}%"
 
 
 def _ms(seconds: float) -> str:
