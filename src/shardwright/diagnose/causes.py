@@ -50,6 +50,7 @@ class Cause:
 
     explains: codes or families whose findings are consequences of this one. yields: true for what
     happens whenever anything else goes wrong (a probe kill), so any surer cause explains it.
+    slows: true for what makes serving slow and ends nothing, so it explains nothing that ended.
     requires: groups of signals of which each needs one. unless: signal name -> why its presence
     rules this cause out. cause and remedy may name values caught by signals, as `{name}`; text in
     `[[..]]` is left out where its value was not caught. example_links: what the examples are held
@@ -65,6 +66,7 @@ class Cause:
     unless: Mapping[str, str]
     explains: frozenset[str]
     yields: bool
+    slows: bool
     remedy: str
     collect: str
     references: tuple[str, ...]
@@ -74,7 +76,7 @@ class Cause:
 
 def _cause(code: str, raw: Mapping[str, Any]) -> Cause:
     known = {"family", "title", "cause", "signals", "requires", "unless", "explains", "remedy"}
-    unknown = set(raw) - known - {"yields", "collect", "references", "examples", "plan"}
+    unknown = set(raw) - known - {"yields", "slows", "collect", "references", "examples", "plan"}
     if unknown:
         raise ValueError(f"{code}: unknown fields {sorted(unknown)}")
     return Cause(
@@ -87,6 +89,7 @@ def _cause(code: str, raw: Mapping[str, Any]) -> Cause:
         unless=dict(raw.get("unless", {})),
         explains=frozenset(raw.get("explains", ())),
         yields=bool(raw.get("yields", False)),
+        slows=bool(raw.get("slows", False)),
         remedy=raw["remedy"].strip(),
         collect=raw.get("collect", "").strip(),
         references=tuple(raw.get("references", ())),

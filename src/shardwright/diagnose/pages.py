@@ -18,6 +18,11 @@ def page(cause: Cause) -> str:
         lines += ["", "Explains findings of: " + ", ".join(sorted(cause.explains)) + "."]
     if cause.yields:
         lines += ["", "It follows from almost any other failure, so a surer cause comes first."]
+    if cause.slows:
+        lines += [
+            "",
+            "It makes serving slow and ends nothing, so what ended the service comes first.",
+        ]
     if cause.collect:
         lines += ["", f"Collect: {cause.collect}"]
     lines += [f"See {reference}" for reference in cause.references]

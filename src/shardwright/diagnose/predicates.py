@@ -162,6 +162,24 @@ def service_selector_mismatch(evidence: Evidence) -> Iterator[Hit]:
         yield next(iter(labels.values()))
 
 
+def network_inside_host(evidence: Evidence) -> Iterator[Hit]:
+    """Find a channel over the network between two GPUs of one host.
+
+    NCCL writes ranks with their CUDA devices, `1[1] -> 0[0]`. Ranks are dealt out host by host, so
+    rank minus device is the same for two ranks of one host, and of no others.
+    """
+    channel = (
+        r"NCCL INFO Channel \S+ : (\d{1,6})\[(\d{1,2})\] -> (\d{1,6})\[(\d{1,2})\] "
+        r"(?:\[\w+\] )?via (NET/\S+)"
+    )
+    for block in evidence.texts(Source.LOG):
+        for match in re2.finditer(channel, block.text):
+            rank, device, other_rank, other_device = (int(match.group(n)) for n in (1, 2, 3, 4))
+            if rank - device == other_rank - other_device:
+                yield hit_at(block, match.start(1), way=match.group(5))
+                break
+
+
 def planned_fabric(evidence: Evidence) -> Iterator[Hit]:
     """Return the line of the spec that says what connects members, and what it asks for there."""
     planned = evidence.planned
@@ -206,6 +224,7 @@ PREDICATES: Final[dict[str, Callable[[Evidence], Iterator[Hit]]]] = {
     "low-memlock": low_memlock,
     "named-pod-not-started": named_pod_not_started,
     "no-ready-endpoint": no_ready_endpoint,
+    "network-inside-host": network_inside_host,
     "node-rank-twice": node_rank_twice,
     "pipeline-starved": pipeline_starved,
     "pipeline-starved-long": pipeline_starved_long,

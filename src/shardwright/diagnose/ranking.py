@@ -182,7 +182,11 @@ def _demote(finding: Diagnosis, others: Sequence[Diagnosis]) -> Diagnosis:
         explained = (
             finding.code in names
             or finding.family in names
-            or (finding.cause_page.yields and not other.cause_page.yields)
+            or (
+                finding.cause_page.yields
+                and not other.cause_page.yields
+                and not other.cause_page.slows
+            )
         )
         if (
             explained
@@ -196,7 +200,11 @@ def _demote(finding: Diagnosis, others: Sequence[Diagnosis]) -> Diagnosis:
 
 
 def _rank_key(findings: Sequence[Diagnosis]) -> Callable[[Diagnosis], tuple[object, ...]]:
-    """Sort by confidence in steps of a tenth, then by who was seen first."""
+    """Sort by confidence in steps of a tenth, then by who was seen first.
+
+    What only slows comes after what ended the service: it may be surer, and is not what she asks.
+    """
+    ended = any(not f.cause_page.slows and f.confidence >= _EXPLAINS_FROM for f in findings)
     stamped = all(h.time_s is not None for f in findings for h in f.evidence[:1])
 
     def key(finding: Diagnosis) -> tuple[object, ...]:
@@ -204,7 +212,14 @@ def _rank_key(findings: Sequence[Diagnosis]) -> Callable[[Diagnosis], tuple[obje
         first = min(times) if stamped and times else 0.0
         position = min(h.order for h in finding.evidence)
         step = -round(finding.confidence, 1)
-        return (step, first, position, -finding.confidence, finding.code)
+        return (
+            ended and finding.cause_page.slows,
+            step,
+            first,
+            position,
+            -finding.confidence,
+            finding.code,
+        )
 
     return key
 

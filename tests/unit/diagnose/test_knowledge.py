@@ -73,3 +73,30 @@ def test_every_condition_is_used():
 def test_docs_are_fresh():
     written = Path(__file__).parents[3] / "docs" / "causes.md"
     assert written.read_text(encoding="utf-8") == all_pages(CAUSES), "run scripts/docs-causes"
+
+
+SOCKETS = """--- source: vllm log
+llm-1:80:80 [0] NCCL INFO NET/IB : No device found.
+llm-1:80:80 [0] NCCL INFO Channel 00/0 : {channel} [receive] via NET/Socket/0
+(APIServer pid=7) INFO 02-03 10:16:10 [loggers.py:273] Avg generation throughput: 130.5 tokens/s
+"""
+
+
+def test_plain_ethernet_between_hosts_is_no_failure():
+    found = diagnose_text(SOCKETS.format(channel="8[0] -> 0[0]")).findings
+    assert [f.code for f in found if f.confidence >= CONFIDENT] == []
+
+
+def test_ranks_of_one_host_are_told_by_their_devices():
+    first = diagnose_text(SOCKETS.format(channel="9[1] -> 8[0]")).findings[0]
+    assert (first.code, first.confidence >= CONFIDENT) == ("nccl-network-inside-node", True)
+
+
+def test_what_ended_the_service_comes_before_what_only_slows_it():
+    lost = (
+        "llm-0:80:86 [0] misc/socket.cc:72 NCCL WARN socketProgress: Connection closed by "
+        "remote peer\n"
+    )
+    found = diagnose_text(SOCKETS.format(channel="9[1] -> 8[0]") + lost).findings
+    assert [f.code for f in found][:2] == ["nccl-peer-lost", "nccl-network-inside-node"]
+    assert found[0].consequence_of is None
