@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -17,12 +16,12 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
+
+import page
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "examples" / "llama-3.1-405b-bf16-h100.yaml"
-PAGE = ROOT / "docs" / "benchmarks.md"
 OURS = [sys.executable, "-m", "shardwright"]
 THEIRS = [
     "cli", "default", "--model-path", "meta-llama/Meta-Llama-3.1-70B", "--total-gpus", "16",
@@ -199,22 +198,14 @@ def measure(peer: str | None) -> list[Row]:
     return rows
 
 
-def page(rows: list[Row], version: str | None, load: float) -> str:
-    """Write the page."""
+def section(rows: list[Row], version: str | None, load: float) -> str:
+    """Write the section."""
     head = "| What | wall s | CPU s | asked s | AIConfigurator wall s | CPU s | times the CPU |"
     lines = [
-        "# Benchmarks",
-        "",
-        (
-            f"Written by `make bench`. Best of {ROUNDS} rounds; both "
-            "tools in turn, in one run, offline."
-        ),
+        f"Best of {ROUNDS} rounds; both tools in turn, in one run, offline.",
         "CPU seconds are what to compare where the machine was shared.",
         "",
-        (
-            f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores ({platform.machine()}), Python "
-            f"{platform.python_version()}, load average {load:.1f} at the start."
-        ),
+        page.machine(load),
         "",
         head,
         "|---|---:|---:|---:|---:|---:|---:|",
@@ -234,14 +225,13 @@ def page(rows: list[Row], version: str | None, load: float) -> str:
         "and writes deployment files; ours is of TP, PP and copies, replays the scheduler for the",
         "nearest layouts and keeps every reason. It has no closed-form table of predictions, no",
         "search over GPU types and quantizations in one call, no 405B in 16 bits on 64 GPUs with",
-        "pipeline stages, so these rows stand alone. `make bench` also runs the lint benchmark;",
-        "`make bench-doctor` times the doctor (docs/doctor.md).",
+        "pipeline stages, so these rows stand alone.",
     ]
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    """Measure, print and write the page."""
+def main() -> int:
+    """Measure, print and write the section; 1 if a row takes longer than asked."""
     load, peer = os.getloadavg()[0], os.environ.get("AICONFIGURATOR")
     version = None
     if peer:
@@ -249,11 +239,11 @@ def main() -> None:
         ask = "from importlib.metadata import version; print(version('aiconfigurator'))"
         version = subprocess.check_output([python, "-c", ask], text=True).strip()
     rows = measure(peer)
-    PAGE.write_text(page(rows, version, load))
     shown = {r.name: [round(r.ours.wall_s, 4), round(r.ours.cpu_s, 4)] for r in rows}
     print(json.dumps(shown, indent=1))
-    print(f"written to {PAGE.relative_to(ROOT)}", file=sys.stderr)
+    page.write("Planner", section(rows, version, load))
+    return int(any(r.asked_s and r.ours.wall_s > r.asked_s for r in rows))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,6 +2,7 @@
 
 The specs are all golden cases of tests/golden/render: every engine on every mechanism. Two rates:
 of the whole way, the choice of a layout included, and of render alone, from a launch plan to text.
+Prints the rates and writes them to docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -22,6 +23,11 @@ from shardwright.spec.load import load
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden" / "render"
 TARGET_PER_S = 100
+ABOUT = (
+    "Every golden case of tests/golden/render, each engine on each mechanism: from the text of the spec\n"
+    "to that of its manifests, the choice of a layout included; and from a launch plan to the manifests\n"
+    "alone. Best of 5 rounds."
+)
 
 
 def launched(text: str) -> LaunchPlan:
@@ -37,6 +43,8 @@ def main() -> int:
     texts = [path.read_text(encoding="utf-8") for path in sorted(GOLDEN.glob("*/request.yaml"))]
     plans = [launched(text) for text in texts]
     return report(
+        "Render",
+        ABOUT,
         (
             Target(
                 name="specs rendered, from spec to manifests",
@@ -50,7 +58,7 @@ def main() -> int:
                 count=len(plans),
                 work=lambda: [emit(explained_objects(plan)) for plan in plans],
             ),
-        )
+        ),
     )
 
 

@@ -8,9 +8,12 @@ barely moves with the machine. Used by the benchmarks of lint and render.
 from __future__ import annotations
 
 import gc
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+
+import page
 
 STEPS = 60_000
 ROUNDS = 5
@@ -46,18 +49,34 @@ def least_s(work: Callable[[], object]) -> tuple[float, float]:
     return min(walls), min(cpus)
 
 
-def report(targets: tuple[Target, ...]) -> int:
-    """Measure and print all; 1 if CPU time misses a target."""
+def report(title: str, about: str, targets: tuple[Target, ...]) -> int:
+    """Measure all, print them and write their section; 1 if CPU time misses a target.
+
+    about: what was done to which things, for the reader of the page.
+    """
+    load = os.getloadavg()[0]
     _, step_s = least_s(yardstick)
-    print(f"yardstick: {STEPS / step_s / 1e6:.2f} million steps/s of CPU time")
-    missed = False
+    steps_per_s = STEPS / step_s
+    rows, missed = [], False
     for each in targets:
         wall, cpu = least_s(each.work)
         rate = each.count / cpu
         missed |= rate < each.per_s
-        per_steps = each.count / (cpu / step_s * STEPS) * 1000
-        print(
-            f"{each.name}: {each.count / wall:,.0f}/s wall, {rate:,.0f}/s CPU,"
-            f" asked {each.per_s:,}/s; {per_steps:.3f} per 1,000 steps"
+        rows.append(
+            f"| {each.name} | {each.per_s:,} | {rate:,.0f} | {each.count / wall:,.0f} |"
+            f" {rate / steps_per_s * 1000:.3f} |"
         )
+    body = [
+        about,
+        "",
+        page.machine(load),
+        f"The yardstick, a fixed piece of plain Python, made {steps_per_s / 1e6:.2f} million steps/s"
+        " of CPU time;\nthe last column hardly moves with the machine.",
+        "",
+        "| What | asked /s | of CPU time /s | by the clock /s | per 1,000 steps |",
+        "|---|---:|---:|---:|---:|",
+        *rows,
+    ]
+    print("\n".join(body[3:]))
+    page.write(title, "\n".join(body))
     return int(missed)
