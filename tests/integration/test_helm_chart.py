@@ -1,7 +1,5 @@
 """The chart through the real Helm: what it templates is what render writes."""
 
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -15,17 +13,10 @@ from shardwright.planner.plan import make_plan
 from shardwright.render.helm import helm_chart
 from shardwright.render.objects import kubernetes_objects
 from shardwright.spec.load import load
+from tests.integration.compiled import compiled
 
 
-def built():
-    """Return the helm that `make helm` has built, if it has."""
-    program = components.directory(components.HELM) / "helm" if shutil.which("go") else Path("-")
-    return str(program) if program.exists() else None
-
-
-HELM = os.environ.get("SHARDWRIGHT_TEST_HELM") or shutil.which("helm") or built()
 GOLDEN = Path(__file__).parents[1] / "golden" / "render"
-pytestmark = pytest.mark.skipif(HELM is None, reason="no helm here: make helm builds it")
 CASES = sorted(path.parent.name for path in GOLDEN.glob("*/request.yaml"))
 
 
@@ -40,11 +31,17 @@ def made(case, folder):
     return plan
 
 
-def template(folder, *arguments):
-    return subprocess.run(
-        [HELM, "template", "release", str(folder), *arguments],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+@pytest.fixture(scope="module")
+def template():
+    helm = compiled(components.HELM, "SHARDWRIGHT_TEST_HELM")
+
+    def run(folder, *arguments):
+        return subprocess.run(
+            [helm, "template", "release", str(folder), *arguments],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    return run
 
 
 def by_name(objects):
@@ -52,14 +49,14 @@ def by_name(objects):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_helm_template_equals_plain_render(case, tmp_path):
+def test_helm_template_equals_plain_render(case, template, tmp_path):
     plan = made(case, tmp_path)
     done = template(tmp_path, "--namespace", plan.namespace)
     assert done.returncode == 0, done.stderr
     assert by_name(yaml.safe_load_all(done.stdout)) == by_name(kubernetes_objects(plan))
 
 
-def test_settable_values_are_set_and_planned_ones_refused(tmp_path):
+def test_settable_values_are_set_and_planned_ones_refused(template, tmp_path):
     made("vllm-statefulset", tmp_path)
     done = template(
         tmp_path, "--namespace", "other", "--set", "spec.engine.image=mirror.example/vllm:1",

@@ -1,8 +1,6 @@
 """Alerts and scaling queries through Prometheus' own parsers, built from their Go module."""
 
 import json
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,17 +8,14 @@ import pytest
 import yaml
 from testbed import components
 
+from tests.integration.compiled import compiled
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "render"
-PROMQL = os.environ.get("SHARDWRIGHT_TEST_PROMQL")
-pytestmark = pytest.mark.skipif(
-    PROMQL is None and shutil.which("go") is None,
-    reason="needs Go 1.26, or SHARDWRIGHT_TEST_PROMQL names the program",
-)
 
 
 @pytest.fixture(scope="module")
 def judge():
-    program = PROMQL or str(components.ensure(components.PROMQL) / "promql")
+    program = compiled(components.PROMQL, "SHARDWRIGHT_TEST_PROMQL")
 
     def ask(rules=(), queries=()):
         question = json.dumps({"rules": list(rules), "queries": list(queries)})
