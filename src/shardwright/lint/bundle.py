@@ -12,7 +12,7 @@ from shardwright.lint.command.reader import ContainerCommand, ScriptAt, read_com
 from shardwright.lint.objects import KubeObject
 from shardwright.lint.reading import dig, mapping, text
 from shardwright.lint.services import Service, read_service
-from shardwright.lint.shell.script import unknown
+from shardwright.lint.shell.values import unknown
 from shardwright.lint.workload.container import Container
 from shardwright.lint.workload.kinds import Workload, read_workload
 from shardwright.lint.workload.pod import Pod, Role

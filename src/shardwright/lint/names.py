@@ -15,7 +15,7 @@ from shardwright.lint.bundle import Bundle
 from shardwright.lint.command.invocation import host_of
 from shardwright.lint.reading import text
 from shardwright.lint.services import Service
-from shardwright.lint.shell.script import is_known
+from shardwright.lint.shell.values import is_known
 from shardwright.lint.workload.kinds import Workload
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")

@@ -8,7 +8,7 @@ from shardwright.lint.documents import LINE_BREAK
 from shardwright.lint.finding import Found, LintFinding, Rule
 from shardwright.lint.objects import KubeObject, Loaded
 from shardwright.lint.scene import Scene
-from shardwright.lint.shell.script import shown
+from shardwright.lint.shell.values import shown
 from shardwright.lint.table import RULES
 from shardwright.model.finding import Severity
 

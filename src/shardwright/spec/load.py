@@ -13,6 +13,7 @@ from shardwright.model import request as r
 from shardwright.model.errors import ExitCode, Place, ShardwrightError
 from shardwright.model.units import parse_quantity
 from shardwright.spec import document as d
+from shardwright.spec import serving, site
 from shardwright.spec.problems import describe
 from shardwright.spec.source import Path, Source, read_source
 
@@ -162,12 +163,12 @@ def name_from(model_id: str) -> str:
     return slug if slug[:1].isalpha() else f"m-{slug}".rstrip("-")[:53]
 
 
-def _engine(engine: d.Engine) -> r.EngineRef:
+def _engine(engine: serving.Engine) -> r.EngineRef:
     fields = engine.model_dump(exclude={"extra_args", "env"})
     return r.EngineRef(**fields, extra_args=tuple(engine.extra_args), env=_pairs(engine.env))
 
 
-def _cluster(cluster: d.Cluster) -> r.ClusterRef:
+def _cluster(cluster: site.Cluster) -> r.ClusterRef:
     fields = cluster.model_dump(exclude={"fabric", "node_selector", "tolerations"})
     return r.ClusterRef(
         **fields,

@@ -1,7 +1,7 @@
 """The JSON Schema of the user's file, generated from the same definition that validates it.
 
-Descriptions are the texts below the fields in `spec/document.py`. They are read from its source
-here, on demand: pydantic would read them at every start.
+Descriptions are the texts below the fields in `spec/serving.py`, `site.py` and `document.py`. They
+are read from the source here, on demand: pydantic would read them at every start.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any
 
 from pydantic.alias_generators import to_camel
 
-from shardwright.spec import document
+from shardwright.spec import document, serving, site
 
+_MODULES = (serving, site, document)
 SCHEMA_ID = "https://shardwright.dev/schema/v1alpha1.json"
 
 
@@ -34,7 +35,7 @@ def json_schema() -> dict[str, Any]:
 def _descriptions() -> dict[str, dict[str, str]]:
     """Return the text below each field, by class and field."""
     out: dict[str, dict[str, str]] = {}
-    for node in ast.parse(inspect.getsource(document)).body:
+    for node in [n for module in _MODULES for n in ast.parse(inspect.getsource(module)).body]:
         if not isinstance(node, ast.ClassDef):
             continue
         texts = out.setdefault(node.name, {})

@@ -12,7 +12,7 @@ from shardwright.facts.flags import FlagCatalog, catalog
 from shardwright.lint.command.dialects import Dialect, Engine
 from shardwright.lint.objects import KubeObject, Path
 from shardwright.lint.reading import integer
-from shardwright.lint.shell.script import is_known
+from shardwright.lint.shell.values import is_known
 from shardwright.model.version import Version
 
 

@@ -1,7 +1,7 @@
 """A container's command, arguments, environment and image to the programs it starts.
 
 Kubernetes' own `$(NAME)` is filled in first, then shells are read; scripts are followed into
-here-documents and mounted ConfigMaps. What cannot be known stays a symbol (`shell.script`).
+here-documents and mounted ConfigMaps. What cannot be known stays a symbol (`shell.values`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from shardwright.lint.command.invocation import (
 )
 from shardwright.lint.command.launchers import read_ray, split_mpirun, strip_prefixes
 from shardwright.lint.objects import Path
-from shardwright.lint.shell.script import Command, read_script, unknown
+from shardwright.lint.shell.script import Command, read_script
+from shardwright.lint.shell.values import unknown
 from shardwright.lint.workload.container import Container
 
 ScriptAt = Callable[[str], tuple[str, Site] | None]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from shardwright.facts.flags import FlagCatalog, Standing
 from shardwright.lint.bundle import Bundle
 from shardwright.lint.command.invocation import EngineInvocation, Flag
-from shardwright.lint.shell.script import is_known
+from shardwright.lint.shell.values import is_known
 
 _ALWAYS = frozenset({"--help", "--version"})
 

@@ -10,7 +10,7 @@ from shardwright.lint.fixes import add_key
 from shardwright.lint.groups import addresses
 from shardwright.lint.names import Kind, resolve
 from shardwright.lint.scene import Scene
-from shardwright.lint.shell.script import shown
+from shardwright.lint.shell.values import shown
 from shardwright.model.finding import Severity
 
 _NCCL = "https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/env.html"

@@ -11,7 +11,7 @@ from shardwright.lint.finding import Found, Rule
 from shardwright.lint.groups import Span
 from shardwright.lint.reading import dig, integer
 from shardwright.lint.scene import Scene
-from shardwright.lint.shell.script import is_known, shown
+from shardwright.lint.shell.values import is_known, shown
 from shardwright.lint.workload.pod import Role
 from shardwright.model.finding import Severity
 

@@ -9,7 +9,7 @@ from shardwright.lint.command.dialects import Engine, is_stock_vllm, version_of
 from shardwright.lint.finding import Found, Rule
 from shardwright.lint.groups import Span, intended_lead
 from shardwright.lint.scene import Scene
-from shardwright.lint.shell.script import is_known
+from shardwright.lint.shell.values import is_known
 from shardwright.model.finding import Severity
 from shardwright.model.version import Version
 

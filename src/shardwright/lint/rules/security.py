@@ -10,7 +10,7 @@ from shardwright.lint.finding import Found, Rule
 from shardwright.lint.reading import dig, mapping, string_map
 from shardwright.lint.scene import Scene
 from shardwright.lint.services import Service
-from shardwright.lint.shell.script import is_known
+from shardwright.lint.shell.values import is_known
 from shardwright.model.finding import Severity
 
 _RAY = "https://docs.ray.io/en/latest/ray-security/index.html"

@@ -1,8 +1,4 @@
-"""Words and operators to the commands a script would run, in order, with variables filled in.
-
-Values nobody can know before the pod runs (its own name, a command's output) become symbols: the
-variable's name between two private-use characters, so that `name-0.$DOMAIN` keeps what is known.
-"""
+"""Words and operators to the commands a script would run, in order, with variables filled in."""
 
 from __future__ import annotations
 
@@ -21,14 +17,11 @@ from shardwright.lint.shell.lexer import (
     Word,
     plain_word,
 )
+from shardwright.lint.shell.values import MAX_VALUE, Variables, unknown
 
-UNKNOWN_START, UNKNOWN_END = "\ue000", "\ue001"
-_MAX_VALUE = 20_000
 _MAX_COMMANDS = 2_000
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\+?)=")
-_PARAMETER = re.compile(r"([A-Za-z_][A-Za-z0-9_]*|[0-9@*])(?:\[[@*]\])?(:?[-=+?])?(.*)", re.DOTALL)
-_PIECE = re.compile(rf"(?:{UNKNOWN_START}[^{UNKNOWN_END}]*{UNKNOWN_END}|\S)+")
 _CONDITION, _BRANCH, _LOOP = "condition", "branch", "loop"
 _FOR_HEAD, _CASE_HEAD, _PATTERN, _CASE_BODY = "for head", "case head", "pattern", "case body"
 _HEADS = {
@@ -39,26 +32,6 @@ _REDIRECTIONS = frozenset({"<", ">", ">>", ">&", "<&", "<>", ">|", "&>", "&>>", 
 _OPTIONAL = frozenset({_BRANCH, _CASE_BODY})
 _CLOSERS = frozenset({"fi", "done", "esac"})
 _MIDDLE = frozenset({"then", "do", "else", "elif", "!", "{", "}", "time"})
-
-
-def unknown(name: str) -> str:
-    """Write a value that only the running pod knows."""
-    return f"{UNKNOWN_START}{name}{UNKNOWN_END}"
-
-
-def _pieces(value: str) -> list[str]:
-    """Split a value at blanks, but for those in the name of what is not known: that is one word."""
-    return value.split() if is_known(value) else _PIECE.findall(value)
-
-
-def is_known(word: str) -> bool:
-    """True if nothing in the word waits for the running pod."""
-    return UNKNOWN_START not in word
-
-
-def shown(word: str) -> str:
-    """Write a word for people: unknown parts as `$NAME`."""
-    return word.replace(UNKNOWN_START, "$").replace(UNKNOWN_END, "")
 
 
 class Command(NamedTuple):
@@ -77,15 +50,11 @@ class Command(NamedTuple):
     assignments: Mapping[str, str] = MappingProxyType({})
 
 
-Value = str | tuple[str, ...]
-
-
 class _Reader:
     """Walks the tokens of one script."""
 
     def __init__(self, variables: Mapping[str, str], arguments: tuple[str, ...]) -> None:
-        self.variables: dict[str, Value] = dict(variables)
-        self.arguments = arguments
+        self.variables = Variables(variables, arguments)
         self.commands: list[Command] = []
         self.blocks: list[str] = []
         """What each open compound command is at: its condition, a branch, a loop's body."""
@@ -168,7 +137,7 @@ class _Reader:
             self._redirected(token)
             return
         if self.array is not None and self.is_in_array:
-            self.array_words.extend(self._expand(token))
+            self.array_words.extend(self.variables.expand(token))
             return
         self.array = None
         literal = token.parts[0] if len(token.parts) == 1 else None
@@ -183,11 +152,11 @@ class _Reader:
             if self._assignment(token):
                 return
             self.start_line = token.line
-        self.words.extend(self._expand(token))
+        self.words.extend(self.variables.expand(token))
 
     def _redirected(self, token: Word) -> None:
         """Take the word after a redirection: where output goes, or what is read."""
-        target = " ".join(self._expand(token))
+        target = " ".join(self.variables.expand(token))
         if self.redirect is not None and ">" in self.redirect:
             self.written_to = target
         elif self.redirect == "<<<":
@@ -215,7 +184,7 @@ class _Reader:
         """End a compound command: what its branches set may or may not hold from here on."""
         names = self.changed.pop()
         if block in _OPTIONAL or block == _PATTERN:
-            self.variables.update({name: unknown(name) for name in names})
+            self.variables.values.update({name: unknown(name) for name in names})
         if self.changed:
             self.changed[-1] |= names
 
@@ -234,8 +203,8 @@ class _Reader:
         if not rest and len(token.parts) == 1:
             self.array = name  # `NAME=(`, or an empty value: decided by the next token
         parts = (Part(PartKind.LITERAL, rest, is_quoted=True), *token.parts[1:])
-        value = "".join(self._expand(Word(parts, token.line), splits=False))
-        before = self.variables.get(name, "") if match[2] else ""
+        value = "".join(self.variables.expand(Word(parts, token.line), splits=False))
+        before = self.variables.values.get(name, "") if match[2] else ""
         if match[2] and self.array == name:
             self.array_words = list(before) if isinstance(before, tuple) else [before]
         self._assign(name, (" ".join(before) if isinstance(before, tuple) else before) + value)
@@ -245,12 +214,12 @@ class _Reader:
         """Set a variable, and remember it where a branch sets it."""
         if self.changed:
             self.changed[-1].add(name)
-        self.variables[name] = value[:_MAX_VALUE]
-        self.assigned[name] = value[:_MAX_VALUE]
+        self.variables.values[name] = value[:MAX_VALUE]
+        self.assigned[name] = value[:MAX_VALUE]
 
     def _close_array(self) -> None:
         if self.array is not None and self.array_words:
-            self.variables[self.array] = tuple(self.array_words)
+            self.variables.values[self.array] = tuple(self.array_words)
         self.array, self.array_words, self.is_in_array = None, [], False
 
     def _end(self, *, is_background: bool = False) -> None:
@@ -262,9 +231,10 @@ class _Reader:
                 if equals:
                     self._assign(name, value)
         elif words[:2] == ["set", "--"]:
-            self.arguments = (next(iter(self.arguments), ""), *words[2:])
+            named = next(iter(self.variables.arguments), "")
+            self.variables.arguments = (named, *words[2:])
         elif words and self.blocks and self.blocks[-1] == _FOR_HEAD:
-            self.variables[words[0]] = unknown(words[-1])
+            self.variables.values[words[0]] = unknown(words[-1])
             self.blocks[-1] = _LOOP
         elif words:
             self.commands.append(
@@ -279,63 +249,6 @@ class _Reader:
                 )
             )
         self._reset()
-
-    def _expand(self, token: Word, *, splits: bool = True) -> list[str]:
-        """Fill in variables; an unquoted value splits at blanks as the shell would."""
-        if len(token.parts) == 1 and token.parts[0].kind is PartKind.LITERAL:
-            return [token.parts[0].text]
-        words: list[str] = [""]
-        for part in token.parts:
-            if part.kind is PartKind.LITERAL:
-                words[-1] += part.text
-                continue
-            value = self._value(part)
-            if isinstance(value, tuple):
-                words[-1] += value[0] if value else ""
-                words.extend(value[1:])
-            elif part.is_quoted or not splits:
-                words[-1] += value
-            else:
-                pieces = _pieces(value)
-                words[-1] += pieces[0] if pieces else ""
-                words.extend(pieces[1:])
-        is_empty = words == [""] and not any(part.is_quoted for part in token.parts)
-        return [] if is_empty and splits else [word[:_MAX_VALUE] for word in words]
-
-    def _value(self, part: Part) -> Value:
-        if part.kind is PartKind.COMMAND:
-            return unknown(part.text.strip())
-        match = _PARAMETER.fullmatch(part.text)
-        if match is None:
-            return unknown(part.text)
-        name, operation, operand = match[1], match[2], match[3]
-        if name in {"@", "*"}:
-            return self.arguments[1:]
-        if name.isdigit():
-            index = int(name[:3])
-            return self.arguments[index] if index < len(self.arguments) else unknown(name)
-        value = self.variables.get(name)
-        if operation in {":-", "-", ":=", "="} and not value:
-            return "".join(_read_word(operand, self)) if value is None else operand
-        if operation in {":+", "+"}:
-            return "".join(_read_word(operand, self)) if value else ""
-        if value is None or (operand and operation is None):
-            return unknown(part.text if operation is None else name)
-        return value
-
-
-def _read_word(text: str, reader: _Reader) -> list[str]:
-    words: list[str] = []
-    if "$" not in text:
-        return [text.strip("\"'")]
-    nested = "{" in text and text.count("${") > 4
-    for token in Lexer(text[:_MAX_VALUE]).tokens():
-        if isinstance(token, Run):
-            words.extend([unknown(text)] * len(token.texts) if nested else token.texts)
-        elif isinstance(token, Word):
-            words.extend([unknown(text)] if nested else reader._expand(token))
-    return [" ".join(words)]
-
 
 def read_script(
     script: str, variables: Mapping[str, str], arguments: tuple[str, ...] = ()

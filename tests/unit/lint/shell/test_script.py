@@ -1,6 +1,7 @@
 import pytest
 
-from shardwright.lint.shell.script import read_script, shown, unknown
+from shardwright.lint.shell.script import read_script
+from shardwright.lint.shell.values import shown, unknown
 
 
 def commands(script, variables=None, arguments=()):
@@ -14,6 +15,7 @@ def commands(script, variables=None, arguments=()):
         ("a; b && c || d | e &", ["a", "b", "c", "d", "e"]),
         ("a \\\n  --b 1 \\\n  --c  # why\n", ["a --b 1 --c"]),
         ("X=8\na --n=$X ${X} ${Y:-9} \"$X y\" '$X'", ["a --n=8 8 9 8 y $X"]),
+        ("X=\nY=3\na ${X:-$Y} ${X-8} ${Z-$Y}", ["a 3 3"]),
         ("export P=1 Q=2; a $P$Q", ["a 12"]),
         ("A=(--x 1\n --y '2 3')\nA+=(--z)\nrun \"${A[@]}\"", ["run --x 1 --y 2 3 --z"]),
         ("X= run a", ["run a"]),
