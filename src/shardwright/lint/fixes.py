@@ -69,6 +69,12 @@ def add_key(obj: KubeObject, parent: Path, key: str, value: str) -> Edit | None:
     )
 
 
+def set_key(obj: KubeObject, parent: Path, key: str, value: str) -> Fix | None:
+    """Write a scalar of a block mapping, whether it is there or not."""
+    edit = replace_scalar(obj, (*parent, key), value) or add_key(obj, parent, key, value)
+    return Fix(summary=f"set {key}: {value}", edits=(edit,)) if edit else None
+
+
 def replace_scalar(obj: KubeObject, path: Path, text: str) -> Edit | None:
     """Replace one scalar where it stands, quotes included."""
     spot = obj.spot_at(path)

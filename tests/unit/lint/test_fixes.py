@@ -18,6 +18,7 @@ FIXED = {
     "host-network-dns",
     "argument-holds-two-words",
     "not-a-string",
+    "service-sets-vllm-port",
 }
 VARIANTS = [
     variant

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 from shardwright.lint.bundle import Member
 from shardwright.lint.finding import Fix, Found, Rule
-from shardwright.lint.fixes import add_key, replace_scalar
+from shardwright.lint.fixes import add_key, replace_scalar, set_key
 from shardwright.lint.groups import Group, Span
-from shardwright.lint.objects import KubeObject
 from shardwright.lint.reading import dig, mapping, text
 from shardwright.lint.scene import Scene
 from shardwright.lint.storage import access_modes, claims_of
@@ -24,12 +23,6 @@ def waits_to_be_ready(member: Member) -> bool:
     """True if the pod counts as ready only after its engine answers."""
     probes = member.container.probes
     return ProbeKind.READINESS in probes or ProbeKind.STARTUP in probes
-
-
-def _set_spec(obj: KubeObject, key: str, value: str) -> Fix | None:
-    """Write one key of the object's spec, whether it is there or not."""
-    edit = replace_scalar(obj, ("spec", key), value) or add_key(obj, ("spec",), key, value)
-    return Fix(summary=f"set {key}: {value}", edits=(edit,)) if edit else None
 
 
 def _rank_sets(scene: Scene) -> Iterator[tuple[Workload, Group]]:
@@ -60,7 +53,7 @@ def _ordered_ready(scene: Scene) -> Iterator[Found]:
                 f"pod {workload.name}-1 is created only when {workload.name}-0 is ready"
                 + (", and that waits for its peers" if blocks else "")
             ),
-            fix=_set_spec(workload.manifest, "podManagementPolicy", "Parallel"),
+            fix=set_key(workload.manifest, ("spec",), "podManagementPolicy", "Parallel"),
         )
 
 
