@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shardwright.engines import Engine, Refusal, Serve, find_engine
+from shardwright.facts.products import PRODUCT_LABEL, product
 from shardwright.launch.arguments import check_extra_args
 from shardwright.launch.budgets import derive_budgets
 from shardwright.launch.contradictions import contradiction
@@ -30,7 +31,7 @@ from shardwright.model.launch import (
     SecretRef,
 )
 from shardwright.model.plan import Plan
-from shardwright.model.request import Access, Mechanism, Request
+from shardwright.model.request import Access, ClusterRef, Mechanism, Request
 from shardwright.model.shape import ModelShape
 from shardwright.model.text import SecretValue
 from shardwright.model.units import GIB
@@ -198,7 +199,7 @@ def _placement(request: Request, num_nodes: int) -> Placement:
     return Placement(
         gpu_resource=cluster.gpu_resource,
         gpu_product=cluster.gpu,
-        node_selector=cluster.node_selector,
+        node_selector=node_selector(cluster),
         tolerations=tuple(
             tuple(
                 (name, value)
@@ -219,6 +220,13 @@ def _placement(request: Request, num_nodes: int) -> Placement:
         kubernetes=request.scheduling.kubernetes,
         pre_pull_nodes=num_nodes if request.images.pre_pull == "job" else 0,
     )
+
+
+def node_selector(cluster: ClusterRef) -> tuple[tuple[str, str], ...]:
+    """Labels of the nodes: the user's own, and the GPU's where asked for."""
+    of_gpu = product(cluster.gpu) if cluster.gpu_product_selector else None
+    own = ((PRODUCT_LABEL, of_gpu),) if of_gpu else ()
+    return tuple(sorted((*own, *cluster.node_selector)))
 
 
 def _secrets(request: Request) -> tuple[SecretRef, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from shardwright.facts.products import PRODUCT_LABEL, product
 from shardwright.model.errors import ShardwrightError, usage_error
 from shardwright.model.request import Mechanism, Request
 
@@ -21,6 +22,7 @@ def contradiction(
         *_route(request),
         *_images(request, image),
         *_source(request),
+        *_nodes(request),
     )
     return refusals[0] if refusals else None
 
@@ -114,7 +116,8 @@ def _images(request: Request, image: str) -> Iterator[ShardwrightError]:
             f"spec.images.pinDigests is set, and {image} has no digest",
             remedy="set spec.engine.image to registry/name:tag@sha256:…",
         )
-    if request.images.pre_pull == "job" and not request.cluster.node_selector:
+    names_nodes = request.cluster.node_selector or request.cluster.gpu_product_selector
+    if request.images.pre_pull == "job" and not names_nodes:
         yield usage_error(
             "pre-pull-without-nodes",
             "spec.images.prePull is job, and nothing says which nodes have the GPUs",
@@ -139,4 +142,24 @@ def _source(request: Request) -> Iterator[ShardwrightError]:
             "bucket-without-source",
             "an S3 store is described, and no weights are read from it",
             remedy="set spec.model.source to s3://bucket/prefix",
+        )
+
+
+def _nodes(request: Request) -> Iterator[ShardwrightError]:
+    """Refuse to select by a label that we do not know, or that the user set otherwise."""
+    cluster = request.cluster
+    if not cluster.gpu_product_selector:
+        return
+    if product(cluster.gpu) is None:
+        yield usage_error(
+            "gpu-product-unknown",
+            f"what GPU feature discovery labels nodes with {cluster.gpu} is not known",
+            remedy=f"set spec.cluster.nodeSelector: {{{PRODUCT_LABEL}: ...}} yourself; "
+            f"`kubectl get nodes -L {PRODUCT_LABEL}` shows the values",
+        )
+    if PRODUCT_LABEL in dict(cluster.node_selector):
+        yield usage_error(
+            "gpu-selected-twice",
+            f"spec.cluster.nodeSelector has {PRODUCT_LABEL}, and gpuProductSelector is set",
+            remedy="leave one of the two out",
         )

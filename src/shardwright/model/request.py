@@ -106,7 +106,10 @@ class Toleration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterRef:
-    """The hardware at hand. nodes None: as many as the plan needs."""
+    """The hardware at hand. nodes None: as many as the plan needs.
+
+    gpu_product_selector: nodes must also carry the label of this GPU.
+    """
 
     gpu: str
     gpus_per_node: int
@@ -119,6 +122,7 @@ class ClusterRef:
     network_interface: str | None = None
     topology_key: str | None = None
     node_selector: tuple[tuple[str, str], ...] = ()
+    gpu_product_selector: bool = False
     tolerations: tuple[Toleration, ...] = ()
 
 

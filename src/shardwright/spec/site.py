@@ -49,6 +49,8 @@ class Cluster(Strict):
     """Node label whose value names one fabric; a group stays within one."""
     node_selector: dict[str, str] = Field(default_factory=dict)
     """Labels a node must have."""
+    gpu_product_selector: bool = False
+    """Select nodes by nvidia.com/gpu.product as well, the label NVIDIA's GPU feature discovery gives."""
     tolerations: list[Toleration] = Field(default_factory=list)
     """Taints the pods accept."""
 

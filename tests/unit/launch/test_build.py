@@ -217,3 +217,30 @@ def test_a_bucket_is_read_with_its_keys_and_another_bucket_is_another_download()
 
 def built_path(request):
     return f"/models/{request.model.id}"
+
+
+def on(**cluster):
+    request = load((EXAMPLES / "llama-3.1-405b.yaml").read_text(), "spec").request
+    request = replace(request, cluster=replace(request.cluster, **cluster))
+    model = shape.load(request.model.id)
+    return build_launch_plan(request, model, make_plan(request, model))
+
+
+def test_nodes_are_selected_by_the_product_of_the_gpu_only_where_asked():
+    own = (("pool", "gpu"),)
+    assert on(node_selector=own).placement.node_selector == own
+    selected = on(node_selector=own, gpu_product_selector=True).placement.node_selector
+    assert selected == (("nvidia.com/gpu.product", "NVIDIA-H200"), ("pool", "gpu"))
+
+
+@pytest.mark.parametrize(
+    ("cluster", "code"),
+    [
+        ({"gpu": "H20-SXM"}, "gpu-product-unknown"),
+        ({"node_selector": (("nvidia.com/gpu.product", "NVIDIA-H200"),)}, "gpu-selected-twice"),
+    ],
+)
+def test_a_product_that_is_not_known_or_said_twice_is_refused(cluster, code):
+    with pytest.raises(ShardwrightError) as caught:
+        on(gpu_product_selector=True, **cluster)
+    assert caught.value.code == code

@@ -75,6 +75,7 @@ def requests(draw):
             rdma_memlock=draw(st.sampled_from(["runtime", "capability"])),
             host_network=draw(st.booleans()),
             topology_key=draw(st.none() | st.just("topology.example/rack")),
+            gpu_product_selector=draw(st.booleans()),
             node_selector=(("pool", "h200"),),
             network_interface=draw(st.none() | st.just("eth0")),
         ),
