@@ -131,7 +131,7 @@ def _log(cluster: Cluster, pod: Object) -> str:
 
 def claim_exists(cluster: Cluster, plan: LaunchPlan) -> bool:
     """Tell whether the claim of the weights is there to be read."""
-    return all(
+    return bool(plan.claims) and all(
         cluster.get(
             ObjectRef(
                 api_version="v1", kind="PersistentVolumeClaim", name=claim.name,

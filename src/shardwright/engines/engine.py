@@ -43,7 +43,7 @@ class Serve:
     shape: ModelShape
     checkpoint_bytes: int
     image: str
-    claim: str
+    claim: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,9 +20,15 @@ MARGIN = 1.5
 
 
 def derive_budgets(
-    *, checkpoint_bytes: int, read_bytes_per_s: int | None, num_members: int
+    *,
+    checkpoint_bytes: int,
+    read_bytes_per_s: int | None,
+    num_members: int,
+    is_weights_image: bool = False,
 ) -> Budgets:
     """Derive all timers, seconds, for one group whose every member reads the whole checkpoint.
+
+    is_weights_image: the weights are pulled to the node as an image is.
 
     >>> b = derive_budgets(checkpoint_bytes=400 * GB, read_bytes_per_s=None, num_members=2)
     >>> b.load_s, b.startup_s, b.engine_ready_s >= b.startup_s
@@ -31,7 +37,8 @@ def derive_budgets(
     load = round(checkpoint_bytes / (read_bytes_per_s or READ_BYTES_PER_S) * MARGIN)
     load = max(load, 120)
     rendezvous = RENDEZVOUS_S if num_members > 1 else 0
-    image_pull = round(IMAGE_BYTES / IMAGE_BYTES_PER_S * MARGIN)
+    pulled = IMAGE_BYTES + (checkpoint_bytes if is_weights_image else 0)
+    image_pull = round(pulled / IMAGE_BYTES_PER_S * MARGIN)
     startup = _tens((load + COMPILE_S + GRAPHS_S) * MARGIN + rendezvous)
     return Budgets(
         image_pull_s=image_pull,

@@ -7,6 +7,7 @@ from shardwright.facts.products import PRODUCT_LABEL, product
 from shardwright.launch.arguments import check_extra_args
 from shardwright.launch.budgets import derive_budgets
 from shardwright.launch.contradictions import contradiction
+from shardwright.launch.images import image_of, mirrored
 from shardwright.launch.members import members_of, weights_path
 from shardwright.launch.monitoring import monitoring
 from shardwright.launch.scaling import scaling
@@ -18,7 +19,7 @@ from shardwright.launch.tasks import (
     download_task,
     needs_download,
 )
-from shardwright.model.errors import ExitCode, ShardwrightError
+from shardwright.model.errors import ExitCode, ShardwrightError, usage_error
 from shardwright.model.launch import (
     Claim,
     Endpoint,
@@ -29,6 +30,7 @@ from shardwright.model.launch import (
     Rendezvous,
     Route,
     SecretRef,
+    Task,
 )
 from shardwright.model.plan import Plan
 from shardwright.model.request import Access, ClusterRef, Mechanism, Request
@@ -49,7 +51,7 @@ def build_launch_plan(request: Request, shape: ModelShape, plan: Plan) -> Launch
     watched = monitoring(request, engine, version)
     scaled = scaling(request, mechanism, plan.layout.replicas, watched)
     max_replicas = scaled.max_replicas if scaled else plan.layout.replicas
-    claim = _claim(request, num_members * max_replicas, stored)
+    claim = None if request.storage.image else _claim(request, num_members * max_replicas, stored)
     image = image_of(request, engine, version)
     refused = contradiction(request, mechanism, num_members, max_replicas, image)
     if refused is not None:
@@ -66,18 +68,14 @@ def build_launch_plan(request: Request, shape: ModelShape, plan: Plan) -> Launch
             checkpoint_bytes=stored,
             read_bytes_per_s=request.storage.read_bytes_per_s,
             num_members=num_members,
+            is_weights_image=request.storage.image is not None,
         ),
         shape=shape,
         checkpoint_bytes=stored,
         image=image,
-        claim=claim.name,
+        claim=claim.name if claim else None,
     )
-    by = mirrored(request, request.images.download) if request.images.download else image
-    download = (
-        (download_task(request, by, claim, serve.budgets, serve.weights_path),)
-        if needs_download(request)
-        else ()
-    )
+    tasks = _tasks(serve, engine, claim)
     return LaunchPlan(
         name=request.name,
         namespace=request.namespace,
@@ -97,15 +95,35 @@ def build_launch_plan(request: Request, shape: ModelShape, plan: Plan) -> Launch
         endpoints=(_endpoint(request, engine),),
         budgets=serve.budgets,
         placement=_placement(request, plan.num_nodes),
-        tasks=(*download, *engine.tasks(serve)),
+        tasks=tasks,
         secrets=(*_secrets(request), *ssh_secrets(serve)),
-        claims=(claim,),
-        configs=(*engine.configs(serve), *((download_script(request),) if download else ())),
+        claims=(claim,) if claim else (),
+        configs=(*engine.configs(serve), *((download_script(request),) if needs_download(request) else ())),
         external_configs=(request.network.ca_bundle,) if request.network.ca_bundle else (),
         labels=request.labels,
         monitoring=watched,
         scaling=scaled,
     )
+
+
+def _tasks(serve: Serve, engine: Engine, claim: Claim | None) -> tuple[Task, ...]:
+    """List what is done before serving: the download, then what the engine makes of it."""
+    request, own = serve.request, engine.tasks(serve)
+    if claim is None:
+        if own:
+            raise usage_error(
+                "weights-read-only",
+                f"{engine.name} writes beside the weights, and an image cannot be written to",
+                remedy="leave spec.storage.image out, or choose another engine",
+            )
+        return ()
+    by = mirrored(request, request.images.download) if request.images.download else serve.image
+    download = (
+        (download_task(request, by, claim, serve.budgets, serve.weights_path),)
+        if needs_download(request)
+        else ()
+    )
+    return (*download, *own)
 
 
 def checkpoint_bytes(shape: ModelShape) -> int:
@@ -117,17 +135,6 @@ def checkpoint_bytes(shape: ModelShape) -> int:
         for t in (*shape.first, *shape.last, *shape.vision, *layers)
     )
     return bits // 8
-
-
-def image_of(request: Request, engine: Engine, version: str) -> str:
-    """Image reference, through the mirror registry where the site has one."""
-    return mirrored(request, request.engine.image or engine.image(version))
-
-
-def mirrored(request: Request, image: str) -> str:
-    """Name an image at the mirror registry, where the site has one."""
-    registry = request.images.registry
-    return f"{registry}/{image}" if registry and not image.startswith(f"{registry}/") else image
 
 
 def _default_mechanism(num_members: int) -> Mechanism:

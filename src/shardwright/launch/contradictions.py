@@ -110,12 +110,14 @@ def _route(request: Request) -> Iterator[ShardwrightError]:
 
 
 def _images(request: Request, image: str) -> Iterator[ShardwrightError]:
-    if request.images.pin_digests and "@sha256:" not in image:
-        yield usage_error(
-            "image-not-pinned",
-            f"spec.images.pinDigests is set, and {image} has no digest",
-            remedy="set spec.engine.image to registry/name:tag@sha256:…",
-        )
+    named = (("engine", image), ("storage", request.storage.image))
+    for section, reference in named if request.images.pin_digests else ():
+        if reference and "@sha256:" not in reference:
+            yield usage_error(
+                "image-not-pinned",
+                f"spec.images.pinDigests is set, and {reference} has no digest",
+                remedy=f"set spec.{section}.image to registry/name:tag@sha256:…",
+            )
     names_nodes = request.cluster.node_selector or request.cluster.gpu_product_selector
     if request.images.pre_pull == "job" and not names_nodes:
         yield usage_error(
@@ -128,7 +130,21 @@ def _images(request: Request, image: str) -> Iterator[ShardwrightError]:
 
 def _source(request: Request) -> Iterator[ShardwrightError]:
     """Refuse what would be read from nowhere, or is never read."""
-    model, network = request.model, request.network
+    model, network, storage = request.model, request.network, request.storage
+    if storage.image and (model.source or storage.claim):
+        other = "spec.model.source" if model.source else "spec.storage.claim"
+        yield usage_error(
+            "weights-twice",
+            f"spec.storage.image brings the weights, and so does {other}",
+            remedy="leave one of the two out",
+        )
+    if storage.image and (storage.size_bytes or storage.storage_class or storage.access_mode):
+        yield usage_error(
+            "claim-without-use",
+            "spec.storage.image brings the weights, and spec.storage describes a claim",
+            cause="an image is pulled by each node; there is no claim",
+            remedy="leave size, storageClass and accessMode out",
+        )
     if model.source and request.storage.claim and model.path:
         yield usage_error(
             "source-without-download",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shardwright.engines import Engine, Serve
+from shardwright.launch.images import mirrored
 from shardwright.launch.ssh import ssh_mounts
 from shardwright.model.launch import Member, Mount, Rank, Role, VolumeKind
 from shardwright.model.plan import Plan
@@ -20,7 +21,8 @@ CPU_MILLIS_PER_MEMBER = 4000
 
 def weights_path(request: Request) -> str:
     """Directory of the weights inside every member."""
-    return request.model.path or f"{MODELS_PATH}/{request.model.id}"
+    of_volume = MODELS_PATH if request.storage.image else f"{MODELS_PATH}/{request.model.id}"
+    return request.model.path or of_volume
 
 
 def members_of(serve: Serve, engine: Engine) -> tuple[Member, ...]:
@@ -31,13 +33,7 @@ def members_of(serve: Serve, engine: Engine) -> tuple[Member, ...]:
     extra = ((cluster.rdma_resource, 1),) if cluster.rdma_resource else ()
     needs_lock = cluster.rdma_resource and cluster.rdma_memlock == "capability"
     mounts = (
-        Mount(
-            volume="models",
-            kind=VolumeKind.CLAIM,
-            path=MODELS_PATH,
-            source=serve.claim,
-            is_read_only=True,
-        ),
+        _weights(serve),
         Mount(volume="shm", kind=VolumeKind.SHARED_MEMORY, path="/dev/shm", size_bytes=shm),  # noqa: S108
     )
     return tuple(
@@ -57,6 +53,17 @@ def members_of(serve: Serve, engine: Engine) -> tuple[Member, ...]:
             capabilities=("IPC_LOCK",) if needs_lock else (),
         )
         for index, local in enumerate(ranks)
+    )
+
+
+def _weights(serve: Serve) -> Mount:
+    image = serve.request.storage.image
+    return Mount(
+        volume="models",
+        kind=VolumeKind.IMAGE if image else VolumeKind.CLAIM,
+        path=MODELS_PATH,
+        source=mirrored(serve.request, image) if image else serve.claim,
+        is_read_only=True,
     )
 
 

@@ -56,8 +56,10 @@ def download_task(
 
 
 def needs_download(request: Request) -> bool:
-    """Whether the weights must be fetched: not if the user names where they are in a claim."""
-    return not (request.storage.claim and request.model.path)
+    """Whether the weights must be fetched: not if they come as an image, or the user names where
+    they are in a claim.
+    """
+    return not (request.storage.image or (request.storage.claim and request.model.path))
 
 
 def download_script(request: Request) -> ConfigFiles:

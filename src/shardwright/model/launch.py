@@ -70,6 +70,7 @@ class VolumeKind(Enum):
     """What stands behind a mount."""
 
     CLAIM = "claim"
+    IMAGE = "image"
     SHARED_MEMORY = "shared-memory"
     SCRATCH = "scratch"
     SECRET = "secret"  # noqa: S105  (a kind of volume)
@@ -79,7 +80,8 @@ class VolumeKind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """A volume at a path. source: name of the claim, secret or config; the path on the host.
+    """A volume at a path. source: name of the claim, secret or config; an image's reference; the
+    path on the host.
 
     keys: those of a secret that must be there; none for all it has. A pod waits for those named.
     """

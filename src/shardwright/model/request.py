@@ -171,12 +171,16 @@ class Slo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
-    """Where the weights live. claim None: we create one named after the endpoint."""
+    """Where the weights live. claim None: we create one named after the endpoint.
+
+    image: an OCI image that holds them; there is no claim then.
+    """
 
     claim: str | None = None
     access_mode: str | None = None
     storage_class: str | None = None
     size_bytes: int | None = None
+    image: str | None = None
     read_bytes_per_s: int | None = None
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from shardwright.engines.rehearsal import Rehearsal
+from shardwright.model.errors import usage_error
 from shardwright.model.launch import LaunchPlan, Ray, Task, TaskKind
 from shardwright.model.process import EnvVar
 from shardwright.model.text import text
@@ -64,6 +65,13 @@ def cluster_scene(
 
     The namespace is the rehearsal's own, so every name in it is the deployment's.
     """
+    if all(task.kind is not TaskKind.DOWNLOAD for task in deployed.tasks):
+        raise usage_error(
+            "rehearsal-without-download",
+            "nothing in this spec downloads the weights",
+            cause="a rehearsal on a cluster writes its small model in the place of the download",
+            remedy="leave spec.storage.image, or spec.model.path, out of the rehearsed spec",
+        )
     weights = weights_path(deployed) or sizes.model_path
     sub = replace(
         sizes,

@@ -16,6 +16,8 @@ from shardwright.model.launch import LaunchPlan, Member, Rank, VolumeKind
 from shardwright.rehearse.change import Change, Substitution
 from shardwright.rehearse.process_substitution import substitute_process
 
+_WEIGHTS = (VolumeKind.CLAIM, VolumeKind.IMAGE)
+
 
 def substitute(
     plan: LaunchPlan, substitution: Substitution, rules: Rehearsal
@@ -60,9 +62,9 @@ def members_for(num_members: int, num_ranks: int) -> int:
 
 
 def weights_path(plan: LaunchPlan) -> str | None:
-    """Directory of the weights in a member: the argument that lies in a claim."""
+    """Directory of the weights in a member: the argument that lies in a claim, or in an image."""
     for member in plan.group.members:
-        claims = [m.path.rstrip("/") for m in member.mounts if m.kind is VolumeKind.CLAIM]
+        claims = [m.path.rstrip("/") for m in member.mounts if m.kind in _WEIGHTS]
         for process in member.processes:
             for word in process.argv:
                 path = word[0] if len(word) == 1 else None

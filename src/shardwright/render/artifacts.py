@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from shardwright.model.launch import LaunchPlan, TaskKind
+from shardwright.model.launch import LaunchPlan, TaskKind, VolumeKind
 from shardwright.model.request import Mechanism
 from shardwright.model.scaling import Scaler
 
@@ -27,12 +27,19 @@ class Artifacts:
 def artifacts(plan: LaunchPlan) -> Artifacts:
     """List what must be at hand before the manifests are applied."""
     images = {m.image for m in plan.group.members} | {task.image for task in plan.tasks}
+    images |= set(_weights_images(plan))
     downloads = any(task.kind is TaskKind.DOWNLOAD for task in plan.tasks)
     return Artifacts(
         images=tuple(sorted(images)),
         models=(f"{_origin(plan)} (safetensors, config and tokenizer)",) if downloads else (),
         controllers=tuple(_controllers(plan)),
     )
+
+
+def _weights_images(plan: LaunchPlan) -> Iterator[str]:
+    for mount in plan.group.members[0].mounts:
+        if mount.kind is VolumeKind.IMAGE and mount.source:
+            yield mount.source
 
 
 def _origin(plan: LaunchPlan) -> str:
@@ -45,6 +52,8 @@ def _controllers(plan: LaunchPlan) -> Iterator[str]:
     """Name whatever must run in the cluster already: of the mechanism, and of what is asked for."""
     if plan.mechanism in CONTROLLERS:
         yield CONTROLLERS[plan.mechanism]
+    if any(_weights_images(plan)):
+        yield "Kubernetes 1.35 or newer, with a container runtime that mounts image volumes"
     if plan.group.gang == "volcano":
         yield "Volcano (scheduling.volcano.sh/v1beta1)"
     elif plan.group.gang == "native":

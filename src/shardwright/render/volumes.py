@@ -20,6 +20,8 @@ def _source(mount: Mount) -> Object:
             if mount.is_read_only:
                 claim["readOnly"] = True
             return {"persistentVolumeClaim": claim}
+        case VolumeKind.IMAGE:
+            return {"image": {"reference": mount.source, "pullPolicy": "IfNotPresent"}}
         case VolumeKind.SHARED_MEMORY:
             why = "the default of 64 MiB is too small for NCCL and the queues between ranks"
             return {"emptyDir": Because({"medium": "Memory", **size}, why)}

@@ -116,6 +116,7 @@ def to_request(document: d.Document) -> r.Request:
             access_mode=spec.storage.access_mode,
             storage_class=spec.storage.storage_class,
             size_bytes=_bytes(spec.storage.size),
+            image=spec.storage.image,
             read_bytes_per_s=_bytes(spec.storage.read_rate),
         ),
         images=r.Images(

@@ -50,7 +50,7 @@ class Cluster(Strict):
     node_selector: dict[str, str] = Field(default_factory=dict)
     """Labels a node must have."""
     gpu_product_selector: bool = False
-    """Select nodes by nvidia.com/gpu.product as well, the label NVIDIA's GPU feature discovery gives."""
+    """Select nodes by nvidia.com/gpu.product too, the label of NVIDIA's GPU feature discovery."""
     tolerations: list[Toleration] = Field(default_factory=list)
     """Taints the pods accept."""
 
@@ -66,6 +66,8 @@ class Storage(Strict):
     """Storage class of a claim we create."""
     size: Bytes | None = None
     """Size of a claim we create, such as 500Gi; by default from the weights."""
+    image: Line | None = None
+    """OCI image that holds the weights, mounted in place of a claim; Kubernetes 1.35 or newer."""
     read_rate: Bytes | None = None
     """Bytes per second one node reads from it, such as 1G; sets the start-up budget."""
 

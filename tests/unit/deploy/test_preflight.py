@@ -207,6 +207,14 @@ def test_an_old_kubernetes(plan: LaunchPlan, monkeypatch: pytest.MonkeyPatch) ->
     assert codes(a_cluster(plan), plan) == ["kubernetes-too-old"]
 
 
+def test_volumes_of_images_need_a_newer_kubernetes(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = launch_plan(REQUEST.parents[1] / "vllm-weights-image" / "request.yaml")
+    monkeypatch.setattr(MemoryCluster, "server_version", lambda _: "1.34.4")
+    assert "kubernetes-too-old" in found(a_cluster(plan), plan)
+    monkeypatch.setattr(MemoryCluster, "server_version", lambda _: "1.35.0")
+    assert "kubernetes-too-old" not in found(a_cluster(plan), plan)
+
+
 def test_a_namespace_on_its_way_out(plan: LaunchPlan) -> None:
     space = an_object("Namespace", "default", status={"phase": "Terminating"})
     assert codes(a_cluster(plan, "default", more=(space,)), plan) == ["namespace-ends"]

@@ -10,7 +10,7 @@ from shardwright import shape
 from shardwright.launch.build import build_launch_plan, checkpoint_bytes
 from shardwright.model.consistency import inconsistencies
 from shardwright.model.errors import ShardwrightError
-from shardwright.model.launch import Ray, Role, TaskKind, TorchStore
+from shardwright.model.launch import Ray, Role, TaskKind, TorchStore, VolumeKind
 from shardwright.model.request import Mechanism
 from shardwright.model.text import GroupSize, LeaderHost, MemberIndex, resolve
 from shardwright.planner.plan import make_plan
@@ -231,6 +231,47 @@ def test_nodes_are_selected_by_the_product_of_the_gpu_only_where_asked():
     assert on(node_selector=own).placement.node_selector == own
     selected = on(node_selector=own, gpu_product_selector=True).placement.node_selector
     assert selected == (("nvidia.com/gpu.product", "NVIDIA-H200"), ("pool", "gpu"))
+
+
+def test_weights_come_as_an_image_in_place_of_claim_and_download():
+    request = load((EXAMPLES / "llama-3.1-405b.yaml").read_text(), "spec").request
+    model = shape.load(request.model.id)
+    plan = make_plan(request, model)
+    by_claim = build_launch_plan(request, model, plan)
+    storage = replace(request.storage, image="models/llama:1")
+    images = replace(request.images, registry="registry.example.com")
+    by_image = build_launch_plan(replace(request, storage=storage, images=images), model, plan)
+    assert (by_image.claims, by_image.tasks, by_image.configs) == ((), (), ())
+    mount = by_image.group.members[1].mounts[0]
+    assert (mount.kind, mount.path) == (VolumeKind.IMAGE, "/models")
+    assert mount.source == "registry.example.com/models/llama:1"
+    assert argv(by_image.group.members[0].processes[0])[:3] == ["vllm", "serve", "/models"]
+    # 405.9 GB more to pull, at 50 MB/s with half as much again
+    longer = by_image.budgets.image_pull_s - by_claim.budgets.image_pull_s
+    assert longer == pytest.approx(405.9e9 / 50e6 * 1.5, rel=0.02)
+    assert inconsistencies(by_image) == ()
+
+
+@pytest.mark.parametrize(
+    ("example", "storage", "model", "code"),
+    [
+        ("llama-3.1-405b", {"claim": "weights"}, {}, "weights-twice"),
+        ("llama-3.1-405b", {}, {"source": "s3://b/m"}, "weights-twice"),
+        ("llama-3.1-405b", {"storage_class": "fast"}, {}, "claim-without-use"),
+        ("llama-3.1-70b-triton", {}, {}, "weights-read-only"),
+    ],
+)
+def test_an_image_of_weights_goes_with_no_claim(example, storage, model, code):
+    request = load((EXAMPLES / f"{example}.yaml").read_text(), "spec").request
+    request = replace(
+        request,
+        storage=replace(request.storage, image="models/llama:1", **storage),
+        model=replace(request.model, **model),
+    )
+    shape_of = shape.load(request.model.id)
+    with pytest.raises(ShardwrightError) as caught:
+        build_launch_plan(request, shape_of, make_plan(request, shape_of))
+    assert caught.value.code == code
 
 
 @pytest.mark.parametrize(

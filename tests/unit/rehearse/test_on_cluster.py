@@ -12,6 +12,7 @@ from shardwright.cli.render import launch_plan
 from shardwright.deploy.changes import compare
 from shardwright.engines.vllm_rehearsal import VLLM_REHEARSAL
 from shardwright.facts import models
+from shardwright.model.errors import ShardwrightError
 from shardwright.model.launch import LaunchPlan
 from shardwright.model.layout import Layout
 from shardwright.rehearse.change import Substitution
@@ -53,6 +54,12 @@ def scene_of(deployed: LaunchPlan, namespace: str) -> ClusterScene:
         interface="eth0",
     )
     return cluster_scene(deployed, small, sizes, VLLM_REHEARSAL, namespace)
+
+
+def test_without_a_download_there_is_nobody_to_write_the_small_model() -> None:
+    with pytest.raises(ShardwrightError) as caught:
+        scene_of(case("vllm-weights-image"), "rehearsal")
+    assert caught.value.code == "rehearsal-without-download"
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -21,6 +21,7 @@ from shardwright.model.request import (
     MonitoringAsked,
     Network,
     Scheduling,
+    Storage,
 )
 from shardwright.planner.plan import make_plan
 from shardwright.render.folder import manifest_folder
@@ -45,6 +46,7 @@ IMPOSSIBLE = {
     "queue-missing",
     "queue-splits-group",
     "queue-without-scheduler",
+    "weights-read-only",
 }
 """What a spec may be refused for whose fields are each valid, but not together."""
 NAMES = st.from_regex(r"[a-z]([-a-z0-9]{0,51}[a-z0-9])?", fullmatch=True)
@@ -89,6 +91,7 @@ def requests(draw):
             pull_secrets=draw(st.sampled_from([(), ("regcred",)])),
             pre_pull=draw(st.sampled_from(["none", "job"])),
         ),
+        storage=draw(st.sampled_from([Storage(), Storage(image="models/llama:1")])),
         network=Network(proxy=draw(st.none() | TEXT), ca_bundle=draw(maybe)),
         scheduling=draw(scheduling()),
         access=draw(access()),
@@ -159,8 +162,12 @@ def test_any_valid_spec_renders_to_objects_that_lint_clean(request_):
             reject()
         raise
     assert inconsistencies(plan) == ()
+    if request_.storage.image:
+        assert plan.claims == ()
     objects = kubernetes_objects(plan)
     oldest = OLDEST
+    if request_.storage.image:
+        oldest = "1.35"
     if plan.group.gang == "native":
         oldest = plan.placement.kubernetes or NEWEST
     for each in objects:

@@ -8,11 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from shardwright.deploy.checks.scene import Scene, error, warning
 from shardwright.model.errors import ShardwrightError
 from shardwright.model.finding import Finding
+from shardwright.model.launch import VolumeKind
 from shardwright.model.version import parse_version
 
 OLDEST = "1.28"
 """Oldest Kubernetes our objects work on: pod-index labels and numbering from 1 (KEP-4017, KEP-3335,
 both on by default from 1.28)."""
+IMAGE_VOLUMES = "1.35"
+"""First Kubernetes that mounts images as volumes by default (KEP-4639; off in 1.33 and 1.34)."""
 CHANGES = ("get", "create", "patch", "delete")
 WATCHING = (("list", "v1", "Pod", ""), ("get", "v1", "Pod", ""))
 USEFUL = (
@@ -63,12 +66,19 @@ _WITHOUT = {
 def versions(scene: Scene) -> Iterator[Finding]:
     """Look at the version, and at the kinds that only an installed controller brings."""
     version = scene.cluster.server_version()
-    if _is_older(version):
+    if _is_older(version, OLDEST):
         yield error(
             "kubernetes-too-old",
             f"the cluster runs Kubernetes {version}; {OLDEST} or newer is needed",
             "pods of a group are numbered by labels that older versions do not set",
             "upgrade the cluster, or use another --context",
+        )
+    if _is_older(version, IMAGE_VOLUMES) and _mounts_image(scene):
+        yield error(
+            "kubernetes-too-old",
+            f"the cluster runs Kubernetes {version}; volumes of images need {IMAGE_VOLUMES}",
+            "older servers drop the field and refuse a volume without a source",
+            "leave spec.storage.image out, which makes a claim and downloads into it",
         )
     for api_version, kind in sorted({(o["apiVersion"], o["kind"]) for o in scene.objects}):
         if not scene.cluster.serves(api_version, kind):
@@ -80,8 +90,13 @@ def versions(scene: Scene) -> Iterator[Finding]:
             )
 
 
-def _is_older(version: str) -> bool:
-    found, oldest = parse_version(version), parse_version(OLDEST)
+def _mounts_image(scene: Scene) -> bool:
+    mounts = (mount for member in scene.plan.group.members for mount in member.mounts)
+    return any(mount.kind is VolumeKind.IMAGE for mount in mounts)
+
+
+def _is_older(version: str, than: str) -> bool:
+    found, oldest = parse_version(version), parse_version(than)
     return found is not None and oldest is not None and found < oldest
 
 
