@@ -19,8 +19,8 @@ COPIES = 40
 TARGET_PARSED_PER_S = 10_000
 TARGET_FILES_PER_S = 1_500
 ABOUT = (
-    f"Every rule over the good manifests of tests/golden/lint, each in {COPIES} namespaces: as parsed\n"
-    "objects, and from the text of files with the line of every field. Best of 5 rounds."
+    f"Every rule over the good manifests of tests/golden/lint, each in {COPIES} namespaces: as\n"
+    "parsed objects, and from the text of files with the line of every field. Best of 5 rounds."
 )
 
 

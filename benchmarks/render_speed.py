@@ -24,9 +24,9 @@ from shardwright.spec.load import load
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden" / "render"
 TARGET_PER_S = 100
 ABOUT = (
-    "Every golden case of tests/golden/render, each engine on each mechanism: from the text of the spec\n"
-    "to that of its manifests, the choice of a layout included; and from a launch plan to the manifests\n"
-    "alone. Best of 5 rounds."
+    "Every golden case of tests/golden/render, each engine on each mechanism: from the text of\n"
+    "the spec to that of its manifests, the choice of a layout included; and from a launch plan to\n"
+    "the manifests alone. Best of 5 rounds."
 )
 
 

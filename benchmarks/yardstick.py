@@ -70,8 +70,8 @@ def report(title: str, about: str, targets: tuple[Target, ...]) -> int:
         about,
         "",
         page.machine(load),
-        f"The yardstick, a fixed piece of plain Python, made {steps_per_s / 1e6:.2f} million steps/s"
-        " of CPU time;\nthe last column hardly moves with the machine.",
+        f"The yardstick, plain Python, made {steps_per_s / 1e6:.2f} million steps/s of CPU time;",
+        "the last column is in its steps and hardly moves with the machine.",
         "",
         "| What | asked /s | of CPU time /s | by the clock /s | per 1,000 steps |",
         "|---|---:|---:|---:|---:|",

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from testbed import components
+from tests.integration.compiled import compiled
 
 from shardwright import shape
 from shardwright.launch.build import build_launch_plan
@@ -13,8 +14,6 @@ from shardwright.planner.plan import make_plan
 from shardwright.render.helm import helm_chart
 from shardwright.render.objects import kubernetes_objects
 from shardwright.spec.load import load
-from tests.integration.compiled import compiled
-
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "render"
 CASES = sorted(path.parent.name for path in GOLDEN.glob("*/request.yaml"))

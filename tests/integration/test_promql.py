@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import yaml
 from testbed import components
-
 from tests.integration.compiled import compiled
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "render"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from shardwright.engines.reading import Reading
 from shardwright.engines.rehearsal import Rehearsal
-from shardwright.model.launch import Budgets, ConfigFiles, Rendezvous, Role, Task
+from shardwright.model.launch import Budgets, ConfigFiles, Rendezvous, Role, RunAs, Task
 from shardwright.model.layout import Layout
 from shardwright.model.monitoring import Metrics
 from shardwright.model.plan import Plan
@@ -61,7 +61,8 @@ class Engine:
     refuse_request: (request, version) -> what the engine cannot do of what is asked.
     tasks: what must be done between the download and serving, such as building engines.
     configs: files its tasks and members read; settings_path: where members see the first of them.
-    health_path: answers 2xx once the engine can serve. run_as_user: the user its image has.
+    health_path: answers 2xx once the engine can serve. run_as: (request, version) ->
+    the user without root that its image has; None: it has none, or the image is not known.
     metrics: what it exposes to Prometheus, by version; None: nothing that is certain.
     quantizations: formats it multiplies, with the least CUDA compute capability of its kernels.
     default_version, default_gpu_memory_utilization (by version): what holds if nothing is said.
@@ -87,4 +88,4 @@ class Engine:
     settings_path: str | None = None
     health_path: str = "/health"
     metrics: Callable[[str], Metrics] | None = None
-    run_as_user: int | None = None
+    run_as: Callable[[Request, str], RunAs | None] = lambda _request, _version: None

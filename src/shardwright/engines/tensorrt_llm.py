@@ -15,7 +15,7 @@ from shardwright.engines.environment import (
     with_users,
 )
 from shardwright.engines.mpi import meet_by_mpi
-from shardwright.model.launch import Mpi, Rendezvous, Role
+from shardwright.model.launch import Mpi, Rendezvous, Role, RunAs
 from shardwright.model.process import Per, Phase, Port, Probes, Process
 from shardwright.model.request import Mechanism, Request
 from shardwright.model.text import Text, text
@@ -125,5 +125,5 @@ TENSORRT_LLM = Engine(
     shm_bytes=shm_bytes,
     log_patterns=LOG_PATTERNS,
     quantizations=QUANTIZATIONS,
-    run_as_user=USER,
+    run_as=lambda _request, _version: RunAs(user=USER, group=USER),
 )

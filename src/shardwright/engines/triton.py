@@ -11,7 +11,7 @@ from shardwright.engines.engine import Engine, Refusal, Serve
 from shardwright.engines.environment import http_probes, shared_env, shm_bytes, with_users
 from shardwright.engines.mpi import meet_by_mpi
 from shardwright.engines.tensorrt_llm import split_layers
-from shardwright.model.launch import ConfigFiles, Mpi, Rendezvous, Role
+from shardwright.model.launch import ConfigFiles, Mpi, Rendezvous, Role, RunAs
 from shardwright.model.monitoring import Metrics
 from shardwright.model.process import EnvVar, Per, Port, Probes, Process
 from shardwright.model.request import Mechanism, Request
@@ -139,5 +139,5 @@ TRITON = Engine(
     log_patterns=LOG_PATTERNS,
     metrics=lambda _version: METRICS,
     health_path=READY,
-    run_as_user=USER,
+    run_as=lambda _request, _version: RunAs(user=USER, group=USER),
 )

@@ -22,6 +22,7 @@ from shardwright.model.launch import (
     Mount,
     Rendezvous,
     Role,
+    RunAs,
     Task,
     TaskKind,
     VolumeKind,
@@ -246,5 +247,5 @@ TRITON_ENGINES = Engine(
     shm_bytes=shm_bytes,
     log_patterns=LOG_PATTERNS,
     health_path=READY,
-    run_as_user=USER,
+    run_as=lambda _request, _version: RunAs(user=USER, group=USER),
 )

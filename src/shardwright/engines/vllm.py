@@ -16,10 +16,10 @@ from shardwright.engines.environment import (
 from shardwright.engines.versions import is_at_least
 from shardwright.engines.vllm_reading import VLLM_READING
 from shardwright.engines.vllm_rehearsal import VLLM_REHEARSAL
-from shardwright.model.launch import Ray, Rendezvous, Role, TorchStore
+from shardwright.model.launch import Ray, Rendezvous, Role, RunAs, TorchStore
 from shardwright.model.monitoring import Metrics
 from shardwright.model.process import EnvVar, Phase, Port, Probes, Process
-from shardwright.model.request import Mechanism
+from shardwright.model.request import Mechanism, Request
 from shardwright.model.text import (
     GroupSize,
     LeaderHost,
@@ -233,6 +233,16 @@ def metrics(version: str) -> Metrics:
     )
 
 
+NON_ROOT_SINCE = "0.26.0"
+"""First release whose pages tell of the user; merged upstream in May 2026 (vllm pull 40275)."""
+
+
+def run_as(request: Request, version: str) -> RunAs | None:
+    """Name the user of vLLM's own image, `vllm`: its home, where caches are, is group 0's too."""
+    is_own = request.engine.image is None
+    return RunAs(user=2000, group=0) if is_own and is_at_least(version, NON_ROOT_SINCE) else None
+
+
 VLLM = Engine(
     name="vllm",
     versions=("0.33.0", "0.32.0", "0.28.0", "0.25.1", "0.20.2", "0.19.1", "0.11.1", "0.6.6"),
@@ -249,4 +259,5 @@ VLLM = Engine(
     quantizations=QUANTIZATIONS,
     rehearsal=VLLM_REHEARSAL,
     reading=VLLM_READING,
+    run_as=run_as,
 )

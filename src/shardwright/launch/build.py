@@ -98,7 +98,10 @@ def build_launch_plan(request: Request, shape: ModelShape, plan: Plan) -> Launch
         tasks=tasks,
         secrets=(*_secrets(request), *ssh_secrets(serve)),
         claims=(claim,) if claim else (),
-        configs=(*engine.configs(serve), *((download_script(request),) if needs_download(request) else ())),
+        configs=(
+            *engine.configs(serve),
+            *((download_script(request),) if needs_download(request) else ()),
+        ),
         external_configs=(request.network.ca_bundle,) if request.network.ca_bundle else (),
         labels=request.labels,
         monitoring=watched,

@@ -32,6 +32,8 @@ def members_of(serve: Serve, engine: Engine) -> tuple[Member, ...]:
     cluster = serve.request.cluster
     extra = ((cluster.rdma_resource, 1),) if cluster.rdma_resource else ()
     needs_lock = cluster.rdma_resource and cluster.rdma_memlock == "capability"
+    # a capability that is added reaches root alone: Kubernetes grants no ambient ones (KEP-2763)
+    run_as = None if needs_lock else engine.run_as(serve.request, serve.version)
     mounts = (
         _weights(serve),
         Mount(volume="shm", kind=VolumeKind.SHARED_MEMORY, path="/dev/shm", size_bytes=shm),  # noqa: S108
@@ -49,7 +51,7 @@ def members_of(serve: Serve, engine: Engine) -> tuple[Member, ...]:
             shm_bytes=shm,
             extra_resources=extra,
             mounts=(*mounts, *_settings(serve, engine), *ssh_mounts(serve)),
-            run_as_user=engine.run_as_user,
+            run_as=run_as,
             capabilities=("IPC_LOCK",) if needs_lock else (),
         )
         for index, local in enumerate(ranks)

@@ -96,10 +96,19 @@ class Mount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunAs:
+    """The user and group, by number, that an image has for running without root."""
+
+    user: int
+    group: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """One pod, or one set of processes on one host. Workers of a group differ by index only.
 
     memory_bytes: the limit, with shm_bytes in it, since a memory-backed /dev/shm counts against it.
+    run_as: None leaves the user to the image, which is root unless it says otherwise.
     """
 
     role: Role
@@ -114,7 +123,7 @@ class Member:
     extra_resources: tuple[tuple[str, int], ...] = ()
     mounts: tuple[Mount, ...] = ()
     capabilities: tuple[str, ...] = ()
-    run_as_user: int | None = None
+    run_as: RunAs | None = None
 
 
 # --- groups, tasks and the whole ---------------------------------------------------------------

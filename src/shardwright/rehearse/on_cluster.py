@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 from shardwright.engines.rehearsal import Rehearsal
 from shardwright.model.errors import usage_error
-from shardwright.model.launch import LaunchPlan, Ray, Task, TaskKind
+from shardwright.model.launch import LaunchPlan, Ray, Task, TaskKind, VolumeKind
 from shardwright.model.process import EnvVar
 from shardwright.model.text import text
 from shardwright.model.units import GIB
@@ -65,12 +65,12 @@ def cluster_scene(
 
     The namespace is the rehearsal's own, so every name in it is the deployment's.
     """
-    if all(task.kind is not TaskKind.DOWNLOAD for task in deployed.tasks):
+    if any(mount.kind is VolumeKind.IMAGE for mount in deployed.group.members[0].mounts):
         raise usage_error(
-            "rehearsal-without-download",
-            "nothing in this spec downloads the weights",
+            "rehearsal-of-weights-image",
+            "the weights of this spec are an image, which nobody can put a small model into",
             cause="a rehearsal on a cluster writes its small model in the place of the download",
-            remedy="leave spec.storage.image, or spec.model.path, out of the rehearsed spec",
+            remedy="rehearse it with spec.storage.image left out, or without --cluster",
         )
     weights = weights_path(deployed) or sizes.model_path
     sub = replace(

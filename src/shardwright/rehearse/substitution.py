@@ -2,8 +2,9 @@
 
 Local rehearsals and rehearsals on a cluster share it. It may touch exactly: image, model and its
 length and dtype flags, TP and PP width with the ranks and members that follow, GPU and RDMA
-resources with their selectors and tolerations, CPU, memory and shm sizes, the access mode, the
-interface name, and the CPU engine's environment. Every touch is told as a Change.
+resources with their selectors and tolerations, the user the image has, CPU, memory and shm sizes,
+the access mode, the interface name, and the CPU engine's environment. Every touch is told as a
+Change.
 """
 
 from __future__ import annotations
@@ -106,6 +107,7 @@ def _member(
     out = replace(
         member,
         image=sub.image or member.image,
+        run_as=None if sub.image else member.run_as,
         processes=tuple(
             substitute_process(p, sub, rules, weights, changes) for p in member.processes
         ),
@@ -134,6 +136,8 @@ def _resources(old: Member, new: Member) -> Iterator[Change]:
 
     no_gpu = "there is no GPU here"
     yield from change("image", old.image, new.image, "the CPU engine runs instead", "the image")
+    theirs = "the user is one of the image's own"
+    yield from change("run_as", old.run_as, new.run_as, theirs, "that it runs without root")
     yield from change(
         "ranks", f"{len(old.ranks)} ranks", f"{len(new.ranks)} ranks", "a rank is a process on "
         "this machine's cores", "that every rank of the full width starts"

@@ -52,14 +52,7 @@ def _controllers(plan: LaunchPlan) -> Iterator[str]:
     """Name whatever must run in the cluster already: of the mechanism, and of what is asked for."""
     if plan.mechanism in CONTROLLERS:
         yield CONTROLLERS[plan.mechanism]
-    if any(_weights_images(plan)):
-        yield "Kubernetes 1.35 or newer, with a container runtime that mounts image volumes"
-    if plan.group.gang == "volcano":
-        yield "Volcano (scheduling.volcano.sh/v1beta1)"
-    elif plan.group.gang == "native":
-        yield f"Kubernetes {plan.placement.kubernetes or '1.37'} with its gang scheduling enabled"
-    elif plan.placement.queue or plan.group.gang == "kueue":
-        yield f"Kueue, with the LocalQueue {plan.placement.queue}"
+    yield from _of_placement(plan)
     for route in (each.route for each in plan.endpoints if each.route is not None):
         if route.gateway:
             name = "/".join(part for part in route.gateway if part)
@@ -73,3 +66,14 @@ def _controllers(plan: LaunchPlan) -> Iterator[str]:
     elif plan.scaling is not None:
         names = ", ".join(plan.scaling.in_flight)
         yield f"a metrics adapter that serves {names} (custom.metrics.k8s.io)"
+
+
+def _of_placement(plan: LaunchPlan) -> Iterator[str]:
+    if any(_weights_images(plan)):
+        yield "Kubernetes 1.35 or newer, with a container runtime that mounts image volumes"
+    if plan.group.gang == "volcano":
+        yield "Volcano (scheduling.volcano.sh/v1beta1)"
+    elif plan.group.gang == "native":
+        yield f"Kubernetes {plan.placement.kubernetes or '1.37'} with its gang scheduling enabled"
+    elif plan.placement.queue or plan.group.gang == "kueue":
+        yield f"Kueue, with the LocalQueue {plan.placement.queue}"

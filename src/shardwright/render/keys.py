@@ -95,7 +95,7 @@ def _job(plan: LaunchPlan, secret: SecretRef, account: str) -> Object:
         "serviceAccountName": account,
         "automountServiceAccountToken": Because(value=True, why="it fills the Secret by the API"),
         "enableServiceLinks": False,
-        "securityContext": pod_security(plan.group.members[0].run_as_user),
+        "securityContext": pod_security(plan.group.members[0].run_as),
         "restartPolicy": "OnFailure",
         "containers": [
             {

@@ -93,7 +93,7 @@ def _mpirun(plan: LaunchPlan, mpi: Mpi, symbols: Symbols) -> Step:
     names = {var.name for m in plan.group.members for p in m.processes for var in p.env}
     # not -x, which holds for the first of several commands only
     exported = ";".join(sorted({*names, "PATH", "LD_LIBRARY_PATH"}))
-    root = ["--allow-run-as-root"] if plan.group.members[0].run_as_user is None else []
+    root = ["--allow-run-as-root"] if plan.group.members[0].run_as is None else []
     words = [
         "`command -v mpirun`",
         *root,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shardwright.model.launch import LaunchPlan, Member, Mount, Task
+from shardwright.model.launch import LaunchPlan, Member, Mount, RunAs, Task
 from shardwright.model.process import Port, Probes
 from shardwright.model.units import format_cpu, format_quantity
 from shardwright.render.emit import Because, Object
@@ -45,7 +45,7 @@ def pod_template(plan: LaunchPlan, member: Member, wiring: Wiring) -> Object:
         labels[GROUP] = str(wiring.group)
     mounts = (*member.mounts, *wiring.mounts)
     spec: Object = {
-        **_isolation(plan, member.run_as_user),
+        **_isolation(plan, member.run_as),
         **_placement(plan, wiring),
         **gang_fields(plan, wiring.group),
         "containers": [_container(plan, member, wiring, mounts)],
@@ -121,27 +121,27 @@ def container_security(capabilities: tuple[str, ...]) -> Object:
     return {"allowPrivilegeEscalation": False, "capabilities": allowed}
 
 
-def pod_security(run_as_user: int | None) -> Object:
+def pod_security(run_as: RunAs | None) -> Object:
     """Give a pod the default seccomp profile, and a user of its own where the image can."""
     security: Object = {"seccompProfile": {"type": "RuntimeDefault"}}
-    if run_as_user is not None:
+    if run_as is not None:
         security |= {
             "runAsNonRoot": True,
-            "runAsUser": run_as_user,
-            "runAsGroup": run_as_user,
-            "fsGroup": run_as_user,
+            "runAsUser": run_as.user,
+            "runAsGroup": run_as.group,
+            "fsGroup": run_as.group,
             "fsGroupChangePolicy": "OnRootMismatch",
         }
     return security
 
 
-def _isolation(plan: LaunchPlan, run_as_user: int | None) -> Object:
+def _isolation(plan: LaunchPlan, run_as: RunAs | None) -> Object:
     out: Object = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": Because(
             value=False, why="a Service named vllm would set VLLM_PORT, which vLLM reads"
         ),
-        "securityContext": pod_security(run_as_user),
+        "securityContext": pod_security(run_as),
     }
     if plan.placement.host_network:
         out |= {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}

@@ -51,7 +51,7 @@ def pre_pull_job(plan: LaunchPlan) -> Object | None:
         },
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "securityContext": pod_security(plan.group.members[0].run_as_user),
+        "securityContext": pod_security(plan.group.members[0].run_as),
         "restartPolicy": "Never",
         "containers": [
             {

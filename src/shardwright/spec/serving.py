@@ -1,4 +1,4 @@
-"""What is served and how well, as the user's file says it: model, engine, degrees, load, objective."""
+"""What is served and how well, as the user's file says it: model, engine, load, objective."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Model(Strict):
     config_file: Line | None = None
     """A config.json on disk to plan from, relative to this file; for models not on the hub."""
     path: Line | None = None
-    """Directory of the weights; by default one in the claim named after the id, or an image's root."""
+    """Directory of the weights; by default one named after the id, or the root of an image."""
     revision: Line | None = None
     """Git revision on the hub; pin it for repeatable deployments."""
     source: Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]+(/[^\s]*)?$")] | None = None

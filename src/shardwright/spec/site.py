@@ -1,4 +1,4 @@
-"""Where it is served, as the user's file says it: hardware, storage, images, network, who may enter."""
+"""Where it is served, as the user's file says it: hardware, storage, images, who may enter."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from shardwright import shape
 from shardwright.launch.build import build_launch_plan, checkpoint_bytes
 from shardwright.model.consistency import inconsistencies
 from shardwright.model.errors import ShardwrightError
-from shardwright.model.launch import Ray, Role, TaskKind, TorchStore, VolumeKind
+from shardwright.model.launch import Ray, Role, RunAs, TaskKind, TorchStore, VolumeKind
 from shardwright.model.request import Mechanism
 from shardwright.model.text import GroupSize, LeaderHost, MemberIndex, resolve
 from shardwright.planner.plan import make_plan
@@ -233,8 +233,30 @@ def test_nodes_are_selected_by_the_product_of_the_gpu_only_where_asked():
     assert selected == (("nvidia.com/gpu.product", "NVIDIA-H200"), ("pool", "gpu"))
 
 
-def test_weights_come_as_an_image_in_place_of_claim_and_download():
+@pytest.mark.parametrize(
+    ("engine", "cluster", "user"),
+    [
+        ({}, {}, RunAs(user=2000, group=0)),  # `vllm` in its own image
+        ({"version": "0.20.2"}, {}, None),
+        ({"image": "site/vllm:1"}, {}, None),
+        # added capabilities reach root alone
+        ({}, {"rdma_memlock": "capability", "rdma_resource": "rdma/ib"}, None),
+    ],
+)
+def test_vllm_runs_without_root_where_its_own_image_has_a_user(engine, cluster, user):
     request = load((EXAMPLES / "llama-3.1-405b.yaml").read_text(), "spec").request
+    request = replace(
+        request,
+        engine=replace(request.engine, **engine),
+        cluster=replace(request.cluster, **cluster),
+    )
+    model = shape.load(request.model.id)
+    plan = build_launch_plan(request, model, make_plan(request, model))
+    assert {member.run_as for member in plan.group.members} == {user}
+
+
+def test_weights_come_as_an_image_in_place_of_claim_and_download():
+    request = load((EXAMPLES / "llama-3.1-70b.yaml").read_text(), "spec").request
     model = shape.load(request.model.id)
     plan = make_plan(request, model)
     by_claim = build_launch_plan(request, model, plan)
@@ -242,13 +264,13 @@ def test_weights_come_as_an_image_in_place_of_claim_and_download():
     images = replace(request.images, registry="registry.example.com")
     by_image = build_launch_plan(replace(request, storage=storage, images=images), model, plan)
     assert (by_image.claims, by_image.tasks, by_image.configs) == ((), (), ())
-    mount = by_image.group.members[1].mounts[0]
+    mount = by_image.group.members[0].mounts[0]
     assert (mount.kind, mount.path) == (VolumeKind.IMAGE, "/models")
     assert mount.source == "registry.example.com/models/llama:1"
     assert argv(by_image.group.members[0].processes[0])[:3] == ["vllm", "serve", "/models"]
-    # 405.9 GB more to pull, at 50 MB/s with half as much again
+    # 70.55e9 parameters of 2 bytes more to pull, at 50 MB/s with half as much again
     longer = by_image.budgets.image_pull_s - by_claim.budgets.image_pull_s
-    assert longer == pytest.approx(405.9e9 / 50e6 * 1.5, rel=0.02)
+    assert longer == pytest.approx(141.1e9 / 50e6 * 1.5, rel=0.01)
     assert inconsistencies(by_image) == ()
 
 

@@ -25,6 +25,7 @@ from shardwright.model.launch import (
     Ray,
     Rendezvous,
     Role,
+    RunAs,
     SecretOrigin,
     SecretRef,
     Start,
@@ -228,7 +229,8 @@ def over_mpi() -> LaunchPlan:
     leader = member(0, sshd, first, rest(tuple(range(1, 8))))
     worker = member(1, sshd, rest(tuple(range(8, 16))))
     members = [
-        replace(m, mounts=(*m.mounts, ssh, settings), run_as_user=1000) for m in (leader, worker)
+        replace(m, mounts=(*m.mounts, ssh, settings), run_as=RunAs(user=1000, group=1000))
+        for m in (leader, worker)
     ]
     return replace(
         plan(Mechanism.MPI, Mpi(port=2222), *members),

@@ -92,7 +92,7 @@ def _by_label(scene: Scene) -> Iterator[Finding]:
         yield not_checked("the namespace's Pod Security level", caught)
         return
     level = (space or {}).get("metadata", {}).get("labels", {}).get(LEVEL)
-    as_root = any(each.run_as_user is None for each in scene.plan.group.members)
+    as_root = any(each.run_as is None for each in scene.plan.group.members)
     needs_host = scene.plan.placement.host_network or any(
         each.capabilities for each in scene.plan.group.members
     )

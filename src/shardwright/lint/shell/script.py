@@ -250,6 +250,7 @@ class _Reader:
             )
         self._reset()
 
+
 def read_script(
     script: str, variables: Mapping[str, str], arguments: tuple[str, ...] = ()
 ) -> tuple[Command, ...]:
