@@ -25,7 +25,7 @@ GOLDEN = Path(__file__).parents[1] / "tests" / "golden" / "render"
 TARGET_PER_S = 100
 ABOUT = (
     "Every golden case of tests/golden/render, each engine on each mechanism: from the text of\n"
-    "the spec to that of its manifests, the choice of a layout included; and from a launch plan to\n"
+    "the spec to that of its manifests, the choice of a layout included; and from launch plans to\n"
     "the manifests alone. Best of 5 rounds."
 )
 
