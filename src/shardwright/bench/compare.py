@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from shardwright.model.errors import ExitCode, ShardwrightError
 from shardwright.model.measured import Measured
 from shardwright.verify.readers import read_result
 from shardwright.verify.steady import steady
@@ -37,10 +38,18 @@ def baseline_of(text: str, file: str, records: str | None, percentile: float) ->
     """Read an earlier result: of a bench of ours, or of a load tool, whose steady state counts."""
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if isinstance(document, dict) and str(document.get("apiVersion", "")).startswith(RESULT_KIND):
-        return _of_result(document)
+        try:
+            return _of_result(document)
+        except (KeyError, TypeError, IndexError, AttributeError) as error:
+            raise ShardwrightError(
+                code="baseline-not-readable",
+                what=f"{file} is no whole result of a bench: {type(error).__name__} {error}",
+                remedy="pass the result.json, or the folder, of a bench that ran to its end",
+                exit_code=ExitCode.USAGE,
+            ) from error
     measured = read_result(text, file, records)
     return summary(steady(measured, percentile))
 

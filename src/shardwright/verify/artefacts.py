@@ -46,10 +46,9 @@ def in_one_piece(measured: Measured) -> tuple[Finding, ...]:
         Finding(
             code="answers-in-one-piece",
             severity=Severity.WARNING,
-            what=f"{share:.0%} of the answers came in one piece: their time to first token is that "
-            "of the whole answer, and their time between tokens is 0",
+            what=f"{share:.0%} of the answers came in one piece, the first token with the last",
             why="a proxy that collects the stream, or an engine quicker than its own HTTP server",
-            remedy="turn off the proxy's buffering (nginx: proxy_buffering off), or bench beside "
+            remedy="look for a proxy that buffers (nginx: proxy_buffering off), or bench beside "
             "the engine",
         ),
     )

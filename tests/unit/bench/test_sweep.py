@@ -12,6 +12,7 @@ from shardwright.bench.compare import baseline_of, compare, summary
 from shardwright.bench.report import Bench, conclusion
 from shardwright.bench.run import Bounds, measure, sweep, swept
 from shardwright.bench.search import highest_pass, next_concurrency
+from shardwright.model.errors import ShardwrightError
 from shardwright.verify.verdict import Outcome
 
 
@@ -105,3 +106,16 @@ def test_a_result_of_ours_is_a_baseline():
     }  # fmt: skip
     found = baseline_of(json.dumps(document), "result.json", None, 95)
     assert (found.ttft_s, found.itl_s, found.output_tokens_per_s) == (0.4, None, 40.0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"apiVersion": "shardwright.dev/bench/v1alpha1"}',
+     '{"apiVersion": "shardwright.dev/bench/v1alpha1", "runs": []}',
+     '{"apiVersion": "shardwright.dev/bench/v1alpha1", "runs": [{"verdict": 3}]}',
+     "[" * 100_000, "", "{"],
+)  # fmt: skip
+def test_a_damaged_baseline_is_a_users_error(text):
+    with pytest.raises(ShardwrightError) as caught:
+        baseline_of(text, "last/result.json", None, 95)
+    assert "last/result.json" in caught.value.what

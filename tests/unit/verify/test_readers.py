@@ -155,9 +155,28 @@ def test_guidellm_takes_the_last_benchmark_and_says_so():
 @pytest.mark.parametrize(
     "text",
     ["", "not json", "[]", "{}", "null", '{"request_latency": {}, "input_config": 3}',
-     '{"mean_ttft_ms": 1, "completed": "x"}', '{"benchmarks": [{"metrics": {}}]}'],
+     '{"mean_ttft_ms": 1, "completed": "x"}', '{"benchmarks": [{"metrics": {}}]}', "[" * 100_000],
 )  # fmt: skip
 def test_any_other_file_is_a_clear_error(text):
     with pytest.raises(ShardwrightError) as caught:
         read_result(text, "r.json")
     assert caught.value.code == "result-not-readable"
+
+
+def test_single_requests_that_are_cut_short_are_said_by_their_file_and_line():
+    folder = DATA / "aiperf-0.13.0-slow"
+    summary = (folder / "profile_export_aiperf.json").read_text()
+    lines = (folder / "profile_export.jsonl").read_text().splitlines()
+    cut = "\n".join([*lines[:20], lines[20][:500]])
+    with pytest.raises(ShardwrightError) as caught:
+        read_result(summary, "run/profile_export_aiperf.json", cut)
+    assert "line 21 of profile_export.jsonl beside it" in caught.value.what
+    assert "move profile_export.jsonl away" in caught.value.remedy
+
+
+def test_a_long_answer_is_quoted_with_a_mark_where_it_is_cut():
+    document = json.loads((DATA / "aiperf-0.13.0-errors/profile_export_aiperf.json").read_text())
+    document["error_summary"][0]["error_details"]["message"] = "word " * 100
+    [message] = read_result(json.dumps(document), "f").errors
+    assert message.endswith("word …")
+    assert len(message) <= 200

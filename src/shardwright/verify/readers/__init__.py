@@ -30,11 +30,15 @@ def read_result(text: str, file: str, records: str | None = None) -> Measured:
         document = json.loads(text)
     except ValueError as error:
         raise _unreadable(file, f"it is not JSON: {error}") from error
+    except RecursionError as error:
+        raise _unreadable(file, "its JSON is nested too deeply") from error
     if isinstance(document, dict):
         for recognise, read in READERS:
             if recognise(document):
                 try:
                     return read(document, records)
+                except aiperf.DamagedRecords as error:
+                    raise _damaged_records(file, error.number) from error
                 except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
                     what = f"it is damaged or of an unknown version ({error!r})"
                     raise _unreadable(file, what) from error
@@ -47,6 +51,17 @@ def _unreadable(file: str, what: str) -> ShardwrightError:
         what=f"{file} is no load-test result: {what}",
         remedy="pass profile_export_aiperf.json (AIPerf), profile_export_genai_perf.json, the "
         "result of `vllm bench serve --save-result`, or guidellm's benchmarks.json",
+        place=Place(file=file),
+        exit_code=ExitCode.USAGE,
+    )
+
+
+def _damaged_records(file: str, number: int) -> ShardwrightError:
+    return ShardwrightError(
+        code="result-not-readable",
+        what=f"{file} has no whole single requests: line {number} of {aiperf.RECORDS} beside it is "
+        "cut short or damaged",
+        remedy=f"bench again, or move {aiperf.RECORDS} away to be judged by the summary alone",
         place=Place(file=file),
         exit_code=ExitCode.USAGE,
     )

@@ -8,6 +8,7 @@ genai-perf by its docs.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from typing import Any
 
@@ -17,7 +18,17 @@ from shardwright.verify.words import answer_words
 
 MS = 1e-3
 NS = 1e-9
+RECORDS = "profile_export.jsonl"
+SHOWN = 200  # characters of an answer that failed
 _PERCENTILES = (1, 5, 10, 25, 50, 75, 90, 95, 99)
+
+
+class DamagedRecords(Exception):  # noqa: N818  (a state of a file, seen and handled)
+    """A line of the single requests cannot be read; number: which, from 1."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 def recognise(document: dict[str, Any]) -> bool:
@@ -106,8 +117,12 @@ def _error_messages(document: dict[str, Any]) -> tuple[str, ...]:
         details = entry.get("error_details") or {}
         said = str(details.get("message") or details.get("type") or "unknown error")
         message = answer_words(said)
-        counts[" ".join(message.split())[:200]] += int(entry.get("count", 1))
+        counts[_cut(" ".join(message.split()))] += int(entry.get("count", 1))
     return tuple(message for message, _ in counts.most_common())
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= SHOWN else text[: SHOWN - 2].rsplit(" ", 1)[0] + " …"
 
 
 def _send_delay(document: dict[str, Any]) -> float | None:
@@ -149,10 +164,11 @@ def _find(value: Any, name: str) -> Any:
 
 def _samples(records: str) -> list[Sample]:
     out = []
-    for line in records.splitlines():
-        if not line.strip():
-            continue
-        record = json.loads(line)
+    for number, found in enumerate(re.finditer(r"[^\n]+", records), 1):
+        try:
+            record = json.loads(found[0])
+        except (ValueError, RecursionError) as error:
+            raise DamagedRecords(number) from error
         meta, metrics = record["metadata"], record.get("metrics") or {}
         if meta.get("benchmark_phase") == "warmup" or record.get("error"):
             continue
