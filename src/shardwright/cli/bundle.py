@@ -33,12 +33,18 @@ MAX_FILE_BYTES = 20 << 20
     type=click.Path(path_type=Path, dir_okay=False),
     help="The archive; default: NAME-bundle.tar.gz.",
 )
+@click.option(
+    "--spec",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="SPEC.yaml",
+    help="What was planned, for the findings; default: the record of NAME.",
+)
 @namespace_option
 @cluster_options
 @output_option
 def command(
-    name: str | None, paths: tuple[str, ...], out: Path | None, namespace: str | None,
-    kubeconfig: Path | None, context: str | None, output: str,
+    name: str | None, paths: tuple[str, ...], out: Path | None, spec: Path | None,
+    namespace: str | None, kubeconfig: Path | None, context: str | None, output: str,
 ) -> int:  # fmt: skip
     """Pack logs, events and objects of NAME, or files, with the doctor's findings, to pass on.
 
@@ -47,15 +53,19 @@ def command(
     """
     import json
 
-    from shardwright.cli.doctor import as_documents, deployed, documents
+    from shardwright.cli.doctor import as_documents, deployed, documents, planned_by
     from shardwright.diagnose.doctor import as_json, examine
     from shardwright.diagnose.evidence import Document as Text
     from shardwright.diagnose.redaction import redact
     from shardwright.drive.evidence_files import pack
 
     evidence = [document for path in paths for document in documents(path)]
+    planned = planned_by(spec) if spec else None
+    unread: tuple[str, ...] = ()
     if name is not None:
-        evidence += as_documents(deployed(name, namespace, kubeconfig, context).as_files())
+        found = deployed(name, namespace, kubeconfig, context)
+        evidence += as_documents(found.as_files())
+        planned, unread = planned or found.planned, found.unread
     if not evidence:
         raise usage_error(
             "no-evidence", "there is nothing to pack",
@@ -64,10 +74,11 @@ def command(
     files: dict[str, str] = {}
     hidden: Counter[str] = Counter()
     for document in evidence:
-        text, found = redact(_shortened(document))
+        text, replaced = redact(_shortened(document))
         files[document.name] = text
-        hidden += found
-    report = examine([Text(name=n, chunks=[files[n].encode()]) for n in sorted(files)])
+        hidden += replaced
+    texts = [Text(name=n, chunks=[files[n].encode()]) for n in sorted(files)]
+    report = examine(texts, planned=planned, unread=unread)
     files["findings.json"] = json.dumps(as_json(report), indent=2, sort_keys=True) + "\n"
     target = out or Path(f"{name or 'evidence'}-bundle.tar.gz")
     size = pack(files, target)

@@ -7,7 +7,7 @@ and `bundle NAME` at any time.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from shardwright.deploy.inventory import INSTANCE, Inventory
@@ -17,7 +17,6 @@ from shardwright.deploy.surroundings import metrics, nodes, services
 from shardwright.diagnose.doctor import Report, examine
 from shardwright.diagnose.evidence import Document
 from shardwright.diagnose.planned import Planned
-from shardwright.launch.transport import PlannedLinks
 from shardwright.model.cluster import Cluster, Object
 
 UNREAD_FILE = "unread.txt"
@@ -48,23 +47,18 @@ class Gathered:
         )
 
 
-def collect(
-    cluster: Cluster, pods: Iterable[Object], namespace: str, about: Collection[str] = (),
-    links: PlannedLinks | None = None,
-) -> Gathered:  # fmt: skip
+def collect(cluster: Cluster, pods: Iterable[Object], namespace: str) -> Gathered:
     """Collect each pod, its containers' logs, its node, and the events about the pods, the claims
-    they mount, what owns them, and the other objects named in `about`. links: what is
-    planned to connect GPUs.
+    they mount and what owns them.
     """
     reading = Reading(cluster)
-    files = _of_pods(reading, tuple(pods), namespace, set(about))
-    planned = Planned(links=links, lines={}) if links else None
-    return Gathered(files=files, unread=reading.unread, planned=planned)
+    files = _of_pods(reading, tuple(pods), namespace, set())
+    return Gathered(files=files, unread=reading.unread)
 
 
-def evidence_of(cluster: Cluster, inventory: Inventory) -> Gathered:
+def evidence_of(cluster: Cluster, inventory: Inventory, *, deploying: bool = False) -> Gathered:
     """Collect what there is of a deployed endpoint: its record, pods, logs, events, nodes, claims,
-    what its Services reach, and the engine's metrics.
+    what its Services reach, and the engine's metrics. deploying: as in `recorded`.
     """
     reading, namespace = Reading(cluster), inventory.namespace
     labels = [{INSTANCE: each} for each in inventory.instances]
@@ -91,7 +85,7 @@ def evidence_of(cluster: Cluster, inventory: Inventory) -> Gathered:
             files |= {"endpointslices.txt": reached} if reached else {}
     pods = listed("v1", "Pod")
     files |= {**_of_pods(reading, pods, namespace, names), **metrics(reading, pods)}
-    record = recorded(reading, inventory)
+    record = recorded(reading, inventory, deploying=deploying)
     files[PLAN_FILE] = record.text
     return Gathered(files=files, unread=reading.unread, planned=record.planned)
 

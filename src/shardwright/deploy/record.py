@@ -25,10 +25,13 @@ class Recorded:
     planned: Planned | None
 
 
-def recorded(reading: Reading, inventory: Inventory) -> Recorded:
-    """Write down the plan of an endpoint, and which objects of its record are no longer there."""
+def recorded(reading: Reading, inventory: Inventory, *, deploying: bool = False) -> Recorded:
+    """Write down the plan of an endpoint, and which objects of its record are no longer there.
+
+    deploying: asked in the midst of a deployment, of whose objects some are not there yet.
+    """
     lines = [f"endpoint {inventory.name}: revision {inventory.revision}"]
-    if inventory.pending:
+    if inventory.pending and not deploying:
         lines.append("a deployment began and did not end")
     if inventory.ranks:
         pipeline = 1 + max(each.pipeline for each in inventory.ranks)
@@ -38,7 +41,7 @@ def recorded(reading: Reading, inventory: Inventory) -> Recorded:
         )
     lines += [
         f"owned object missing: {ref}"
-        for ref in inventory.owned
+        for ref in (() if deploying else inventory.owned)
         if ref.kind not in _SHORT_LIVED and reading.is_missing(ref)
     ]
     links = inventory.links

@@ -11,9 +11,8 @@ from dataclasses import replace
 
 from shardwright.deploy.changes import ObjectChange, Verb
 from shardwright.deploy.dry_run import planned_changes, removals
-from shardwright.deploy.evidence import Gathered, collect, diagnose
+from shardwright.deploy.evidence import diagnose, evidence_of
 from shardwright.deploy.inventory import (
-    INSTANCE,
     Inventory,
     RankPlace,
     is_kept,
@@ -37,7 +36,10 @@ reach every node within seconds, and what is in flight has the pod's own grace a
 
 
 class Rollout:
-    """One deployment of one endpoint. verifier: what must hold before it counts as ready."""
+    """One deployment of one endpoint. verifier: what must hold before it counts as ready.
+
+    written: the record as it stands in the cluster; while one deploys, it names old and new alike.
+    """
 
     def __init__(
         self, cluster: Cluster, clock: Clock, target: Target, tell: Tell,
@@ -49,6 +51,7 @@ class Rollout:
         self.tell = tell
         self.verifier = verifier
         self.start = clock.now()
+        self.written = Inventory(name=target.name, namespace=target.namespace)
 
     def deploy(
         self, objects: tuple[Object, ...], changes: tuple[ObjectChange, ...], *,
@@ -154,6 +157,7 @@ class Rollout:
 
     def _record(self, inventory: Inventory) -> None:
         self.cluster.apply(to_object(inventory))
+        self.written = inventory
 
     def _public(self, *, beside: bool) -> str | None:
         return self.verifier.service().name if beside and self.verifier else None
@@ -215,7 +219,7 @@ class Rollout:
         self, record: Inventory, objects: tuple[Object, ...], problems: tuple[str, ...], *,
         rollback: bool, found: Verification | None = None,
     ) -> Outcome:  # fmt: skip
-        evidence = self._evidence(record)
+        evidence = evidence_of(self.cluster, self.written, deploying=True)
         outcome = Outcome(
             result=Result.FAILED,
             revision=record.revision,
@@ -236,22 +240,6 @@ class Rollout:
             return outcome
         self._go_back(record, objects)
         return replace(outcome, rolled_back_to=record.revision)
-
-    def _evidence(self, record: Inventory) -> Gathered:
-        slots = {record.slot, *(each.value for each in Slot)}
-        pods = [
-            pod
-            for slot in sorted(slots)
-            for pod in self.cluster.list(
-                "v1",
-                "Pod",
-                namespace=self.target.namespace,
-                labels={INSTANCE: instance(self.target.name, Slot(slot))},
-            )
-        ]
-        owned = {each.name for each in record.owned}
-        links = self.verifier.links if self.verifier else None
-        return collect(self.cluster, pods, self.target.namespace, owned, links)
 
     def _go_back(self, record: Inventory, objects: tuple[Object, ...]) -> None:
         """Apply the last good manifests and wait until they serve again."""

@@ -17,6 +17,7 @@ _MARKER: Final = re2.compile(rb"(?m)^--- source: *([^\n]*)\n?")
 
 # first match wins; compared with the lower-cased label
 _BY_LABEL: Final[tuple[tuple[str, Source], ...]] = (
+    (r"\bget\b.*\bevents?\b|^events?\b", Source.CLUSTER),
     ((r"manifest|command|\bargs\b|values|-o (yaml|json)|compose|dockerfile|config\.json|spec"
      r"|\.ya?ml$|pbtxt|script"), Source.MANIFEST),
     ((r"nvidia-smi|\bexec\b|\bprobe|\bdf\b|topo|ibstat|ulimit|\bmetrics\b|\bip\b|rocm-smi"),
@@ -26,6 +27,7 @@ _BY_LABEL: Final[tuple[tuple[str, Source], ...]] = (
 )  # fmt: skip
 _BY_CONTENT: Final[tuple[tuple[str, Source], ...]] = (
     (r'"containerStatuses":|"podIP":|"involvedObject":|"phase": "', Source.CLUSTER),
+    (r"(?m)^ *(?:- )?(?:involvedObject|regarding):$", Source.CLUSTER),
     ((r"(?m)^ *Type +Reason +Age|^(NAME|NAMESPACE|LAST SEEN) .*(STATUS|READY|REASON|TYPE)"
      r"|^Name: +\S+\n(?:Namespace|Roles|Labels): "), Source.CLUSTER),
     (r"^endpoint \S+: revision \d", Source.MANIFEST),

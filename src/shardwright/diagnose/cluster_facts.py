@@ -78,20 +78,21 @@ def no_ready_endpoint(evidence: Evidence) -> Iterator[Hit]:
 
 def named_pod_not_started(evidence: Evidence) -> Iterator[Hit]:
     """Find a pod that has not started and whose name some log could not resolve."""
-    asked = "\n".join(
-        line
-        for block in evidence.texts(Source.LOG)
-        for line in block.text.splitlines()
-        if re2.search(r"(?i)cannot be retrieved|not known|resolv|NXDOMAIN|lookup", line)
-    )
     pattern = (
         r"(?m)^(\S+) +\d+/\d+ +(Pending|ContainerCreating|Init:\S+|PodInitializing|\w*Image\w*)"
     )
-    for block in evidence.texts(Source.CLUSTER) if asked else ():
-        for row in re2.finditer(pattern, block.text):
-            if f"{row.group(1)}." in asked:
-                yield hit_at(block, row.start(), pod=row.group(1), phase=row.group(2))
-                return
+    rows = [
+        (block, row)
+        for block in evidence.texts(Source.CLUSTER)
+        for row in re2.finditer(pattern, block.text)
+    ]
+    unresolved = r"(?mi)^.*(?:cannot be retrieved|not known|resolv|NXDOMAIN|lookup).*$"
+    logs = evidence.texts(Source.LOG) if rows else ()
+    asked = "\n".join(line.group() for b in logs for line in re2.finditer(unresolved, b.text))
+    for block, row in rows:
+        if f"{row.group(1)}." in asked:
+            yield hit_at(block, row.start(), pod=row.group(1), phase=row.group(2))
+            return
 
 
 def _has_ready_pod(text: str) -> bool:

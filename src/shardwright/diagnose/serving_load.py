@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 import re2
 
 from shardwright.diagnose.cluster_facts import hit_at
-from shardwright.diagnose.evidence import Evidence, Hit, Source
+from shardwright.diagnose.evidence import Block, Evidence, Hit, Source
 
 _SERIES: Final = {
     "vllm:num_requests_running": "running",
@@ -50,6 +51,9 @@ _MAX_SEQS: Final = (
     r"(?:--max-num-seqs|--max-running-requests|max_num_seqs|max_running_requests)"
     r"['\"]?[ =:]{1,3}['\"]?(\d{1,6})\b"
 )
+_MOST_LINES: Final = 200
+"""Lines of one log that are read, evenly spread over its head: a state lasts longer than a line."""
+_MAX_LINE: Final = 2000
 _LONG: Final = 5
 """Lines of an engine's log, ten seconds apart in vLLM, from which a state is no accident."""
 _FULL: Final = 0.9
@@ -60,25 +64,36 @@ _UNEVEN: Final = 1.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """An engine at one moment. kv: share of the cache in use, None if not told; preempted: requests
-    taken back so far."""
+    """An engine at one moment, told at a character of a block. kv: share of the cache in use, None
+    if not told; preempted: requests taken back so far."""
 
-    hit: Hit
+    block: Block
+    position: int
     running: int
     waiting: int
     kv: float | None
     preempted: int
     is_metrics: bool
 
+    def hit(self, **values: str) -> Hit:
+        """Return the line that tells it."""
+        return hit_at(self.block, self.position, **values)
+
 
 def samples(evidence: Evidence) -> tuple[Sample, ...]:
-    """Read every sample there is; idle moments (nothing running or waiting) are left out."""
-    found = [*_from_metrics(evidence), *_from_logs(evidence)]
+    """Read the samples there are; idle moments (nothing running or waiting) are left out."""
+    return _samples(evidence.blocks)
+
+
+@lru_cache(maxsize=1)
+def _samples(blocks: tuple[Block, ...]) -> tuple[Sample, ...]:
+    """Read them once for all conditions."""
+    found = [*_from_metrics(blocks), *_from_logs(blocks)]
     return tuple(each for each in found if each.running or each.waiting)
 
 
-def _from_metrics(evidence: Evidence) -> Iterator[Sample]:
-    for block in evidence.blocks:
+def _from_metrics(blocks: tuple[Block, ...]) -> Iterator[Sample]:
+    for block in blocks:
         engines: dict[str, dict[str, float]] = {}
         first: dict[str, int] = {}
         if "vllm:" not in block.text and "sglang:" not in block.text:
@@ -96,27 +111,41 @@ def _from_metrics(evidence: Evidence) -> Iterator[Sample]:
         for engine, values in sorted(engines.items()):
             if engine in first:
                 yield Sample(
-                    hit=hit_at(block, first[engine]), running=int(values["running"]),
+                    block=block, position=first[engine], running=int(values["running"]),
                     waiting=int(values.get("waiting", 0)), kv=values.get("kv"),
                     preempted=int(values.get("preempted", 0)), is_metrics=True,
                 )  # fmt: skip
 
 
-def _from_logs(evidence: Evidence) -> Iterator[Sample]:
-    for block in evidence.texts(Source.LOG, Source.PROBE):
-        for match in re2.finditer(_VLLM_LINE, block.text):
-            kv = match.group(4)
-            yield Sample(
-                hit=hit_at(block, match.start()), running=int(match.group(1)),
-                waiting=int(match.group(2)), kv=float(kv) / 100 if kv else None,
-                preempted=int(match.group(3) or 0), is_metrics=False,
-            )  # fmt: skip
-        for match in re2.finditer(_SGLANG_LINE, block.text):
-            yield Sample(
-                hit=hit_at(block, match.start()), running=int(match.group(1)),
-                waiting=int(match.group(3)), kv=float(match.group(2)), preempted=0,
-                is_metrics=False,
-            )  # fmt: skip
+def _from_logs(blocks: tuple[Block, ...]) -> Iterator[Sample]:
+    for block in (b for b in blocks if b.source in (Source.LOG, Source.PROBE)):
+        for start, line in _spread(block.text, "Running: "):
+            if match := re2.search(_VLLM_LINE, line):
+                kv = match.group(4)
+                yield Sample(
+                    block=block, position=start, running=int(match.group(1)),
+                    waiting=int(match.group(2)), kv=float(kv) / 100 if kv else None,
+                    preempted=int(match.group(3) or 0), is_metrics=False,
+                )  # fmt: skip
+        for start, line in _spread(block.text, "Decode batch"):
+            if match := re2.search(_SGLANG_LINE, line):
+                yield Sample(
+                    block=block, position=start, running=int(match.group(1)),
+                    waiting=int(match.group(3)), kv=float(match.group(2)), preempted=0,
+                    is_metrics=False,
+                )  # fmt: skip
+
+
+def _spread(text: str, word: str) -> list[tuple[int, str]]:
+    """Return lines with a word and where it stands, at most so many, evenly spread."""
+    places: list[int] = []
+    place = text.find(word)
+    while place >= 0:
+        places.append(place)
+        end = text.find("\n", place)
+        place = text.find(word, end) if end >= 0 else -1
+    step = max(1, -(-len(places) // _MOST_LINES))
+    return [(p, text[p : p + _MAX_LINE].split("\n", 1)[0]) for p in places[::step]]
 
 
 def _largest(evidence: Evidence, pattern: str) -> int:
@@ -130,31 +159,31 @@ def _stages(evidence: Evidence) -> int:
     return max(_largest(evidence, _PIPELINE), 1 + _largest(evidence, r"Worker_PP(\d{1,3})"))
 
 
-def _starved(evidence: Evidence) -> tuple[Sample, ...]:
-    """Return the samples if none of them has as many running requests as there are stages."""
+def _starved(evidence: Evidence) -> tuple[tuple[Sample, ...], dict[str, str]]:
+    """Return the samples, if none of them has as many running requests as there are stages, and
+    what to say of them.
+    """
     found = samples(evidence)
-    stages = _stages(evidence)
+    stages = _stages(evidence) if found else 0
     if stages < 2 or any(s.running >= stages or s.waiting for s in found):
-        return ()
-    return tuple(
-        replace(s, hit=replace(s.hit, values={
-            "running": str(max(x.running for x in found)), "stages": str(stages),
-            "percent": str(100 * max(x.running for x in found) // stages),
-        }))
-        for s in found
-    )  # fmt: skip
+        return (), {}
+    most = max(each.running for each in found)
+    percent = str(100 * most // stages)
+    return found, {"running": str(most), "stages": str(stages), "percent": percent}
 
 
 def pipeline_starved(evidence: Evidence) -> Iterator[Hit]:
     """Find an engine seen with fewer running requests than stages, however briefly."""
-    yield from (s.hit for s in _starved(evidence)[:3])
+    found, values = _starved(evidence)
+    yield from (each.hit(**values) for each in found[:3])
 
 
 def pipeline_starved_long(evidence: Evidence) -> Iterator[Hit]:
     """Find the same in every line of a log long enough to mean it."""
-    found = [s for s in _starved(evidence) if not s.is_metrics]
-    if len(found) >= _LONG:
-        yield from (found[0].hit, found[-1].hit)
+    found, values = _starved(evidence)
+    logged = [each for each in found if not each.is_metrics]
+    if len(logged) >= _LONG:
+        yield from (logged[0].hit(**values), logged[-1].hit(**values))
 
 
 def kv_thrashing(evidence: Evidence) -> Iterator[Hit]:
@@ -175,22 +204,19 @@ def kv_full_queue(evidence: Evidence) -> Iterator[Hit]:
 
 def sequence_cap(evidence: Evidence) -> Iterator[Hit]:
     """Find requests that wait beside an empty KV cache, with exactly the allowed number running."""
-    cap = _largest(evidence, _MAX_SEQS)
-    found = [
-        s
-        for s in samples(evidence)
-        if s.waiting and s.running == cap > 0 and s.kv is not None and s.kv < _ROOMY
-    ]
+    roomy = [s for s in samples(evidence) if s.waiting and s.kv is not None and s.kv < _ROOMY]
+    cap = _largest(evidence, _MAX_SEQS) if roomy else 0
+    found = [each for each in roomy if each.running == cap > 0]
     if found:
         yield replace(_loaded(found[0]), values={**_loaded(found[0]).values, "cap": str(cap)})
 
 
 def _loaded(sample: Sample) -> Hit:
     percent = "" if sample.kv is None else f"{100 * sample.kv:.0f}"
-    return replace(sample.hit, values={
-        "running": str(sample.running), "waiting": str(sample.waiting), "percent": percent,
-        "preempted": str(sample.preempted),
-    })  # fmt: skip
+    return sample.hit(
+        running=str(sample.running), waiting=str(sample.waiting), percent=percent,
+        preempted=str(sample.preempted),
+    )  # fmt: skip
 
 
 def stages_uneven(evidence: Evidence) -> Iterator[Hit]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import re2
 
+from shardwright.diagnose.event_objects import event_objects
 from shardwright.diagnose.evidence import Block, Evidence, Source
 
 Line = tuple[str, int]
@@ -53,13 +54,13 @@ _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "y": 31536000}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """One event. when: sorts within its document, later is larger."""
+    """One event. when: sorts within its document, later is larger. lines: those that tell it."""
 
     about: str
     reason: str
     message: str
     when: tuple[str, float, int]
-    line: Line
+    lines: tuple[Line, ...]
 
 
 def stale_lines(evidence: Evidence) -> Mapping[Line, str]:
@@ -77,7 +78,7 @@ def stale_lines(evidence: Evidence) -> Mapping[Line, str]:
         for event in events:
             why = _overtaken(event, events, ready, bound)
             if why:
-                stale[event.line] = why
+                stale |= dict.fromkeys(event.lines, why)
     return stale
 
 
@@ -101,7 +102,13 @@ def _overtaken(
 
 
 def _events(block: Block) -> Iterator[Told]:
-    """Read events as `kubectl describe`, `kubectl get events` and our own collection write them."""
+    """Read events as `kubectl describe`, `kubectl get events` (as a table, YAML or JSON) and our
+    own collection write them.
+    """
+    for each in event_objects(block.text, block.first_line):
+        told = tuple((block.document, number) for number in each.lines)
+        yield Told(about=each.about, reason=each.reason, message=each.message,
+                   when=(each.when, 0.0, each.lines.start), lines=told)  # fmt: skip
     described = ""
     for number, text in enumerate(block.text.splitlines(), block.first_line):
         if text.startswith("Name:"):
@@ -110,15 +117,15 @@ def _events(block: Block) -> Iterator[Told]:
         if found := _OWN.match(text):
             stamp, reason, about, message = found.groups()
             yield Told(about=about, reason=reason, message=message,
-                       when=(stamp, 0.0, number), line=line)  # fmt: skip
+                       when=(stamp, 0.0, number), lines=(line,))  # fmt: skip
         elif found := _LISTED.match(text):
             age, reason, about, message = found.groups()
             yield Told(about=about, reason=reason, message=message,
-                       when=("", -_age_s(age), number), line=line)  # fmt: skip
+                       when=("", -_age_s(age), number), lines=(line,))  # fmt: skip
         elif described and (found := _DESCRIBED.match(text)):
             reason, age, message = found.groups()
             yield Told(about=described, reason=reason, message=message,
-                       when=("", -_age_s(age), number), line=line)  # fmt: skip
+                       when=("", -_age_s(age), number), lines=(line,))  # fmt: skip
 
 
 def _age_s(text: str) -> float:

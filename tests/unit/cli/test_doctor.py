@@ -98,6 +98,20 @@ def test_a_spec_is_used_even_where_its_model_cannot_be_looked_up(tmp_path, monke
     assert "hub-unreachable" in answer.stderr
 
 
+def test_a_bundle_is_judged_by_the_plan(tmp_path, monkeypatch):
+    def unreachable(*_, **__):
+        raise ShardwrightError(code="hub-unreachable", what="no network")
+
+    monkeypatch.setattr("shardwright.cli.resolve.resolve", unreachable)
+    spec, target = tmp_path / "spec.yaml", tmp_path / "out.tar.gz"
+    spec.write_text(SPEC)
+    arguments = ["--evidence", "-", "--spec", str(spec), "--out", str(target)]
+    run(bundle.command, *arguments, input=SOCKET)
+    with tarfile.open(target) as archive:
+        first = json.load(archive.extractfile("findings.json"))["findings"][0]
+    assert (first["code"], first["confidence"] >= 0.7) == ("nccl-tcp-not-rdma", True)
+
+
 def test_a_broken_spec_is_the_users_error(tmp_path):
     spec = tmp_path / "spec.yaml"
     spec.write_text("spec: {cluster: {fabric: token-ring}}\n")

@@ -192,6 +192,20 @@ def test_a_failed_first_deployment_leaves_only_the_claim(cluster: MemoryCluster)
     assert not outcome.report.unknown
 
 
+def test_a_failure_is_told_with_the_record_of_what_was_planned(cluster: MemoryCluster) -> None:
+    """What is not there yet, or no more, in the midst of a deployment is no finding of its own."""
+    dropped = an_object("v1", "Service", "llama-extra", {})
+    deploy(cluster, Kubelet(cluster, READY), (*manifests(), dropped))
+    cluster.container_logs[("llama-0", "vllm")] = "torch.OutOfMemoryError: CUDA out of memory."
+    outcome = deploy(
+        cluster, Kubelet(cluster, CREATING, crashed(1), crashed(3)), manifests("vllm:2")
+    )
+    assert outcome.evidence["plan.txt"].startswith("endpoint llama: revision 1\n")
+    assert "missing" not in outcome.evidence["plan.txt"]
+    assert outcome.report is not None
+    assert outcome.report.findings[0].code == "gpu-oom"
+
+
 def test_keep_leaves_a_failure_to_be_looked_at(cluster: MemoryCluster) -> None:
     outcome = deploy(cluster, Kubelet(cluster, crashed(3)), manifests(), rollback=False)
     assert outcome.rolled_back_to is None

@@ -1,5 +1,7 @@
 """The latest word about an object counts: in `kubectl describe`, `get events` and our own lines."""
 
+import json
+
 import pytest
 
 from shardwright.diagnose.doctor import examine
@@ -97,3 +99,67 @@ def test_a_crash_loop_is_not_overtaken_by_its_next_start():
     text = described(("BackOff", "1m", "Back-off restarting failed container"),
                      ("Started", "5s", "Started container"))  # fmt: skip
     assert codes(text + oom) == ["host-oom-killed"]
+
+
+ITEMS = """\
+--- source: kubectl get events -o yaml
+apiVersion: v1
+items:
+- apiVersion: v1
+  count: 3
+  eventTime: null
+  involvedObject:
+    apiVersion: v1
+    kind: Pod
+    name: llm-0
+    namespace: ml
+  kind: Event
+  lastTimestamp: "2026-11-26T10:00:00Z"
+  message: '0/2 nodes are available: pod has
+    unbound immediate PersistentVolumeClaims. preemption: 0/2 nodes are available.'
+  metadata:
+    name: llm-0.18b
+    namespace: ml
+  reason: FailedScheduling
+  type: Warning
+- apiVersion: v1
+  involvedObject:
+    kind: Pod
+    name: POD
+  kind: Event
+  lastTimestamp: "LATER"
+  message: Successfully assigned ml/POD to gpu-1
+  metadata:
+    name: POD.18c
+  reason: Scheduled
+  type: Normal
+kind: List
+"""
+
+
+def items(pod, later):
+    return ITEMS.replace("POD", pod).replace("LATER", later)
+
+
+def test_events_as_yaml_are_overtaken_by_later_ones_of_the_same_object():
+    assert codes(items("llm-0", "2026-11-26T10:05:00Z")) == []
+    assert codes(items("llm-0", "2026-11-26T09:55:00Z")) == ["volume-not-mounted"]
+    assert codes(items("llm-1", "2026-11-26T10:05:00Z")) == ["volume-not-mounted"]
+
+
+def event(name, reason, message, when):
+    """An event of events.k8s.io/v1."""
+    return {
+        "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"name": f"{name}.1"},
+        "regarding": {"kind": "Pod", "name": name}, "reason": reason, "note": message,
+        "deprecatedLastTimestamp": when,
+    }  # fmt: skip
+
+
+def test_events_as_json_are_overtaken_by_later_ones_of_the_same_object():
+    mount = event("llm-0", "FailedMount", MOUNT, "2026-11-26T10:00:00Z")
+    started = event("llm-0", "Started", "Started container", "2026-11-26T10:01:00Z")
+    head = "--- source: kubectl get events -o json\n"
+    for found, expected in ((mount, ["volume-not-mounted"]), (started, [])):
+        text = json.dumps({"items": [mount, found], "kind": "List"}, indent=4, sort_keys=True)
+        assert codes(f"{head}{text}\n") == expected
