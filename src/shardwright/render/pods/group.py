@@ -130,15 +130,22 @@ def follow(
     leader: tuple[str, int], index: str, follower: Follower, period_s: float,
     report: Callable[[str], None],
 ) -> None:  # fmt: skip
-    """Greet the leader and watch for silence, for ever."""
+    """Greet the leader and watch for silence, for ever.
+
+    Where it answered once it is asked again, and its name is looked up only if that fails: while
+    DNS is away a group that works must not be taken for a broken one.
+    """
     own_id = uuid.uuid4().hex
+    place = leader
     while True:
         try:
-            with socket.create_connection(leader, timeout=ANSWER_S) as connection:
+            with socket.create_connection(place, timeout=ANSWER_S) as connection:
                 connection.sendall(_line([index, own_id, follower.leader_id]))
                 answer = _read(connection)
+                place = connection.getpeername()[:2]
             broken = follower.heard(str(answer), time.monotonic())
         except (OSError, ValueError):
+            place = leader
             broken = follower.silent(time.monotonic())
         if broken:
             report(broken)
