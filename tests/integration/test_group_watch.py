@@ -22,6 +22,25 @@ GROUP = (
 )
 
 
+TIME_WAIT = "06"
+"""Number of the state in /proc/net/tcp. Source: Linux, include/net/tcp_states.h."""
+
+
+def await_greetings(address, port, times=3, within_s=60.0):
+    """Wait until greetings to an address were answered: Linux remembers closed connections 60 s.
+
+    The leader takes a worker for one of its generation from the second greeting on.
+    """
+    place = f"{int.from_bytes(socket.inet_aton(address), 'little'):08X}:{port:04X}"
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        if sum(place in row[1:3] and row[3] == TIME_WAIT for row in rows) >= times:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{times} greetings to {address} port {port} did not come")
+
+
 @pytest.fixture
 def members(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -29,12 +48,15 @@ def members(tmp_path):
     running = {}
 
     def start(index):
-        argv = [sys.executable, group.__file__, f"--index={index}", "--leader=127.0.0.1"]
+        # every worker greets the leader at an address of its own, so that they can be told apart
+        argv = [sys.executable, group.__file__, f"--index={index}", f"--leader=127.0.0.{1 + index}"]
         argv += [f"--port={port}", f"--broken-file={tmp_path / str(index)}"]
-        running[index] = subprocess.Popen([*argv, "--period-s=0.1", "--patience-s=3"])
+        running[index] = subprocess.Popen([*argv, "--period-s=0.1", "--patience-s=5"])
 
     for index in range(3):
         start(index)
+    for index in (1, 2):
+        await_greetings(f"127.0.0.{1 + index}", port)
     yield running, start, tmp_path
     for process in running.values():
         process.kill()
@@ -76,6 +98,7 @@ class Engine(http.server.BaseHTTPRequestHandler):
         self.server.hung.wait()
         self.send_response(200 if self.path == "/health" else 404)
         self.end_headers()
+        self.server.served.set()
 
     def log_message(self, *_):
         pass
@@ -85,8 +108,8 @@ class Engine(http.server.BaseHTTPRequestHandler):
 def group_of_two(tmp_path):
     """Leader and worker of a LeaderWorkerSet: the watch and the probe as rendered, on free ports.
 
-    Yields start(member), which starts its watch, alive(member), the verdict of its liveness
-    probe, and the engine of the leader.
+    Yields meet(), which starts both and returns the leader once it was greeted, start(member),
+    which starts one watch, alive(member), the verdict of its liveness probe, and the engine.
     """
     spec = yaml.safe_load(GROUP.read_text())["spec"]["leaderWorkerTemplate"]
     containers = [
@@ -96,7 +119,7 @@ def group_of_two(tmp_path):
         port = probe.getsockname()[1]
     engine = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Engine)
     engine.daemon_threads = True
-    engine.hung = threading.Event()
+    engine.served, engine.hung = threading.Event(), threading.Event()
     engine.hung.set()
     threading.Thread(target=engine.serve_forever, daemon=True).start()
     running = {}
@@ -105,11 +128,11 @@ def group_of_two(tmp_path):
         text = text.replace("/tmp/shardwright-group-broken", str(tmp_path / f"broken-{member}"))
         text = text.replace("/etc/shardwright/group.py", group.__file__)
         text = text.replace("python3 ", f"{shlex.quote(sys.executable)} ")
-        text = text.replace("--port=29599", f"--port={port} --period-s=0.1 --patience-s=2")
+        text = text.replace("--port=29599", f"--port={port} --period-s=0.1 --patience-s=5")
         text = re.sub(r"--health-port=\d+", f"--health-port={engine.server_port}", text)
         text = re.sub(r"--health-period-s=\d+", "--health-period-s=0.1", text)
         text = re.sub(r"--health-timeout-s=\d+", "--health-timeout-s=0.5", text)
-        return re.sub(r"--health-patience-s=\d+", "--health-patience-s=2", text)
+        return re.sub(r"--health-patience-s=\d+", "--health-patience-s=5", text)
 
     def start(member):
         (line,) = [
@@ -127,7 +150,13 @@ def group_of_two(tmp_path):
         )
         return probe.returncode == 0, probe.stdout.strip()
 
-    yield start, alive, engine
+    def meet():
+        leader = start(0)
+        start(1)
+        await_greetings("127.0.0.1", port)
+        return leader
+
+    yield meet, start, alive, engine
     for process in running.values():
         process.kill()
         process.wait()
@@ -155,7 +184,7 @@ def stays_alive(alive, seconds=3.0):
 
 
 def test_worker_alone_and_then_a_healthy_group_pass_their_liveness(group_of_two):
-    start, alive, engine = group_of_two
+    _, start, alive, engine = group_of_two
     engine.hung.clear()  # as one that loads its weights: nothing answers yet
     start(1)
     stays_alive(alive)
@@ -166,9 +195,8 @@ def test_worker_alone_and_then_a_healthy_group_pass_their_liveness(group_of_two)
 
 
 def test_worker_whose_leader_is_gone_fails_its_liveness(group_of_two):
-    start, alive, _ = group_of_two
-    leader = start(0)
-    start(1)
+    meet, _, alive, _ = group_of_two
+    leader = meet()
     stays_alive(alive, seconds=1)
     leader.kill()
     leader.wait()
@@ -176,18 +204,16 @@ def test_worker_whose_leader_is_gone_fails_its_liveness(group_of_two):
 
 
 def test_worker_of_a_hung_leader_fails_its_liveness(group_of_two):
-    start, alive, _ = group_of_two
-    leader = start(0)
-    start(1)
+    meet, _, alive, _ = group_of_two
+    leader = meet()
     stays_alive(alive, seconds=1)
     leader.send_signal(signal.SIGSTOP)
     assert "the leader has been silent" in eventually(alive, 1, within_s=40)
 
 
 def test_worker_whose_leader_is_another_one_fails_its_liveness(group_of_two):
-    start, alive, _ = group_of_two
-    leader = start(0)
-    start(1)
+    meet, start, alive, _ = group_of_two
+    leader = meet()
     stays_alive(alive, seconds=1)
     leader.kill()
     leader.wait()
@@ -196,9 +222,9 @@ def test_worker_whose_leader_is_another_one_fails_its_liveness(group_of_two):
 
 
 def test_leader_whose_engine_hangs_after_it_served_fails_its_liveness(group_of_two):
-    start, alive, engine = group_of_two
-    start(0)
-    start(1)
+    meet, _, alive, engine = group_of_two
+    meet()
+    assert engine.served.wait(60)
     stays_alive(alive, seconds=1)
     engine.hung.clear()
     assert "the engine has failed its health check" in eventually(alive, 0)
