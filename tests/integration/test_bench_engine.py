@@ -178,6 +178,9 @@ def test_a_sweep_measures_each_load_and_keeps_what_calibrate_reads(bench, tmp_pa
     records = [json.loads(line) for line in rows.splitlines()]
     kept = [(row["concurrency"], row["isl"], row["osl"]) for row in records]
     assert kept == [(load, 24, 5) for load in loads]
+    # of the engine that answered, not of the one the spec would deploy
+    said = dict(found.result["environment"])["engine"]
+    assert {f"vLLM {row['engine_version']}" for row in records} == {said}
     page = (found.out / "report.html").read_text()
     assert "Measured beside predicted" in page
     assert 'src="http' not in page

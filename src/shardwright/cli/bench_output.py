@@ -44,10 +44,12 @@ def keep_records(bench: Bench, question: Question) -> None:
     from shardwright.engines import find_engine
 
     request = question.resolved.request
+    told = dict(bench.environment).get("engine", "").split()  # as "vLLM 0.32.0"
+    planned = request.engine.version or find_engine(request.engine.name).default_version
     setting = Setting(
         request=request,
         plan=question.plan,
-        engine_version=request.engine.version or find_engine(request.engine.name).default_version,
+        engine_version=told[-1] if told else planned,
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
     )
     path = measurements_file()

@@ -6,7 +6,9 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +28,8 @@ from shardwright.bench.scenario import Scenario
 from shardwright.model.errors import ShardwrightError
 
 GRACE_S = 10
+SAYS_EACH_S = 15.0
+"""Seconds between looks at how far a load is: a person waits, and must not be a load itself."""
 _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
 
@@ -53,7 +57,13 @@ class AiperfProcess:
         log = place / "aiperf.out"
         with log.open("w") as out:
             argv = [str(self.executable), "profile", "--config", str(config)]
-            code = self._run(argv, out.fileno(), is_local=Path(target.tokenizer).is_dir())
+            progress = _Progress(
+                records=place / RECORDS,
+                total=scenario.num_warmup + scenario.num_requests,
+                say=self.say,
+            )
+            is_local = Path(target.tokenizer).is_dir()
+            code = self._run(argv, out.fileno(), progress, is_local=is_local)
         summary = place / SUMMARY
         if code != 0 or not summary.is_file():
             raise all_failed(_text(place / RECORDS)) or _failed(code, log)
@@ -66,7 +76,7 @@ class AiperfProcess:
             gpu_series=_text(place / GPU_SERIES),
         )
 
-    def _run(self, argv: list[str], out: int, *, is_local: bool) -> int:
+    def _run(self, argv: list[str], out: int, progress: _Progress, *, is_local: bool) -> int:
         env = os.environ | {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
         if is_local:  # in offline mode AIPerf takes a directory for a hub id and refuses it
             env = {k: v for k, v in env.items() if k not in _OFFLINE}
@@ -77,10 +87,49 @@ class AiperfProcess:
             argv, stdout=out, stderr=subprocess.STDOUT, env=env, start_new_session=True
         )
         try:
-            return process.wait()
+            with progress.told():
+                return process.wait()
         finally:
             if process.poll() is None:
                 _end(process)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Progress:
+    """Says how many requests are answered, by the lines that AIPerf has written of them."""
+
+    records: Path
+    total: int
+    say: Callable[[str], None]
+    seen: int = 0
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Look now and then, from a thread: waiting for a process with a timeout polls it."""
+        is_over = threading.Event()
+
+        def look_now_and_then() -> None:
+            while not is_over.wait(SAYS_EACH_S):
+                self.look()
+
+        thread = threading.Thread(target=look_now_and_then, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            thread.join()
+
+    def look(self) -> None:
+        """Say it if there are more than before."""
+        try:
+            with self.records.open("rb") as file:
+                lines = sum(1 for _ in file)
+        except FileNotFoundError:
+            return
+        if lines > self.seen:
+            self.seen = lines
+            self.say(f"  {lines} of {self.total} requests answered")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
