@@ -123,7 +123,8 @@ def _mark(
         "</circle>"
     )
     if kind == "m":
-        out.append(_label(x + 7, y - 7, str(point.concurrency), "d"))
+        # a curve comes from the lower left and leaves to the upper right
+        out.append(_label(x - 6, y - 6, str(point.concurrency), "d", "end"))
         if is_best:
             out.append(f'<path class="b" d="M{x - 7:.1f},{y:.1f}a7,7 0 1,0 14,0a7,7 0 1,0 -14,0"/>')
     return out

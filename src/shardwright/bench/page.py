@@ -9,6 +9,7 @@ from shardwright.bench.curve import draw_curve
 from shardwright.bench.pictures import draw_engine, draw_histogram, draw_startup
 from shardwright.bench.report import (
     COLUMNS,
+    OUTCOME_WORDS,
     TERMS,
     Bench,
     conclusion,
@@ -21,7 +22,6 @@ from shardwright.bench.scale import seconds
 from shardwright.bench.style import STYLE
 from shardwright.verify.verdict import Outcome, Term
 
-_MARKS = {Outcome.PASS: "met", Outcome.FAIL: "missed", Outcome.INCONCLUSIVE: "cannot tell"}
 _STATES = {Outcome.PASS: "good", Outcome.FAIL: "bad", Outcome.INCONCLUSIVE: "unsure"}
 
 
@@ -80,7 +80,7 @@ def _cards(run: Run) -> list[str]:
         state = _STATES[verdict.goodput_outcome] if verdict.goodput_outcome else ""
         if verdict.goodput_objective is not None and verdict.goodput_outcome is not None:
             asked = f"{verdict.goodput_objective * 100:.4g}%"
-            notes.insert(0, f"objective {asked}: {_MARKS[verdict.goodput_outcome]}")
+            notes.insert(0, f"objective {asked}: {OUTCOME_WORDS[verdict.goodput_outcome]}")
         out.append(_card("Goodput", f"{verdict.goodput_share:.0%}", "", notes, state))
     total = measured.num_completed + measured.num_failed
     total += measured.window.num_left_out if measured.window else 0
@@ -108,7 +108,7 @@ def _term_card(term: Term) -> str:
         notes.append(f"predicted {seconds(term.predicted_s)} ({term.prediction_error:+.0%})")
     kind = _STATES[term.outcome] if term.outcome else ""
     if term.objective_s is not None and term.outcome is not None:
-        notes.insert(0, f"objective {seconds(term.objective_s)}: {_MARKS[term.outcome]}")
+        notes.insert(0, f"objective {seconds(term.objective_s)}: {OUTCOME_WORDS[term.outcome]}")
     number, _, unit = seconds(term.measured_s or 0.0).partition(" ")
     return _card(f"{TERMS[term.name]}, p{term.percentile:g}", number, unit, notes, kind)
 

@@ -11,6 +11,9 @@ from shardwright.bench.run import Run
 from shardwright.bench.scale import seconds
 from shardwright.verify.verdict import Outcome, Term
 
+OUTCOME_WORDS = {
+    Outcome.PASS: "met", Outcome.FAIL: "missed", Outcome.INCONCLUSIVE: "cannot tell",
+}  # fmt: skip
 TERMS = {"ttft": "Time to first token", "itl": "Time between tokens"}
 
 
@@ -47,8 +50,12 @@ def conclusion(bench: Bench) -> str:
     run = bench.shown
     if bench.is_sweep:
         if bench.best is None:
-            lowest = min(r.scenario.concurrency or 0 for r in bench.runs)
-            return f"No load was shown to meet the objective; the lowest tried was {lowest}."
+            lowest = min(bench.runs, key=lambda r: r.scenario.concurrency or 0)
+            over = [over_words(t) for t in lowest.verdict.terms if t.outcome is Outcome.FAIL]
+            tried = f"the lowest tried was {lowest.scenario.concurrency}"
+            if over:
+                tried = f"at {lowest.scenario.load}, the lowest tried, {' and '.join(over)}"
+            return f"No load was shown to meet the objective; {tried}."
         return f"Meets the objective up to {run.scenario.load}."
     if bench.outcome is Outcome.PASS:
         has = any(t.objective_s is not None for t in run.verdict.terms)

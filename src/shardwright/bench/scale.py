@@ -19,12 +19,13 @@ def nice_ceiling(value: float) -> float:
 
 
 def ticks(most: float) -> tuple[float, ...]:
-    """Round values from 0 to the end of an axis, four or five of them.
+    """Round values from 0 to the end of an axis that `nice_ceiling` made, four to six of them.
 
-    >>> ticks(1200.0)
-    (0.0, 300.0, 600.0, 900.0, 1200.0)
+    >>> ticks(1200.0), ticks(15.0)
+    ((0.0, 300.0, 600.0, 900.0, 1200.0), (0.0, 5.0, 10.0, 15.0))
     """
-    count = 5 if round(most / 10.0 ** floor(log10(most)), 6) in (1, 2.5, 5) else 4
+    head = round(most / 10.0 ** floor(log10(most)), 6)
+    count = {1: 5, 2.5: 5, 5: 5, 1.5: 3, 3: 3, 6: 3}.get(head, 4)
     return tuple(most * i / count for i in range(count + 1))
 
 

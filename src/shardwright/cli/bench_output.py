@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from shardwright.cli.bench_question import Question
 
 RESULT = "result.json"
+PAGE = "report.html"
 API_VERSION = "shardwright.dev/bench/v1alpha1"
 
 
@@ -28,7 +29,7 @@ def write_reports(bench: Bench, folder: Path) -> None:
     from shardwright.bench.report import markdown
 
     result = json.dumps(as_json(bench), indent=2, sort_keys=True, ensure_ascii=False)
-    texts = (("report.html", html(bench)), ("report.md", markdown(bench)), (RESULT, result + "\n"))
+    texts = ((PAGE, html(bench)), ("report.md", markdown(bench)), (RESULT, result + "\n"))
     for name, text in texts:
         (folder / name).write_text(text, encoding="utf-8")
 

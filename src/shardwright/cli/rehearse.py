@@ -120,6 +120,8 @@ def command(
     else:
         click.echo(report_text(report), nl=False)
         click.echo(f"report: {directory / 'report.md'}", err=True)
+        if load is not None:
+            click.echo(f"bench:  {directory / 'bench' / 'report.html'}", err=True)
     if not report.passed:
         _ask_doctor(directory)
     return ExitCode.DONE if report.passed else ExitCode.VERDICT_NO
@@ -198,9 +200,7 @@ def _load(scene: Scene, slo: Slo, folder: Path, progress: Progress) -> Load:
     from shardwright.cli.bench_tool import find_aiperf
     from shardwright.cli.rehearse_bench import aiperf_load
 
-    return aiperf_load(
-        find_aiperf(progress.say), Path(scene.model_path), slo, folder.absolute(), progress.say
-    )
+    return aiperf_load(find_aiperf(progress.say), Path(scene.model_path), slo, folder, progress.say)
 
 
 def _ranks(text: str | None) -> tuple[int, int] | None:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from shardwright.bench.aiperf import Target
 from shardwright.bench.curve import sparkline
 from shardwright.bench.endpoint import Startup
-from shardwright.bench.report import Bench
+from shardwright.bench.report import OUTCOME_WORDS, Bench
 from shardwright.bench.run import Method, Run, measure, swept
 from shardwright.bench.scenario import Scenario, at_concurrency
 from shardwright.cli.bench_facts import surroundings
-from shardwright.cli.bench_output import write_reports
+from shardwright.cli.bench_output import PAGE, write_reports
 from shardwright.cli.bench_target import Aim
 from shardwright.drive.aiperf import AiperfProcess
 from shardwright.drive.openai import engine_version
@@ -39,7 +39,9 @@ Load = Callable[[str, str, str | None, tuple[PhaseDone, ...]], tuple[Check, ...]
 def aiperf_load(
     executable: Path, tokenizer: Path, slo: Slo, folder: Path, say: Callable[[str], None]
 ) -> Load:
-    """Return what sends the load and judges it; reports are written into the folder."""
+    """Return what sends the load and judges it; reports are written into the folder, and the way
+    to the page is said as the folder is given.
+    """
 
     def by_slo(scenario: Scenario, runs: tuple[Measured, ...]) -> Verdict:
         del scenario
@@ -48,7 +50,10 @@ def aiperf_load(
     def load(
         url: str, model: str, key: str | None, phases: tuple[PhaseDone, ...]
     ) -> tuple[Check, ...]:
-        tool = AiperfProcess(executable=executable, folder=folder, api_key=key, say=say)
+        tool = AiperfProcess(
+            executable=executable, folder=folder.absolute(), api_key=key,
+            say=lambda line: say(f"    {line}"),
+        )  # fmt: skip
         target = Target(url=url, model=model, tokenizer=str(tokenizer), has_api_key=key is not None)
         method = Method(judge=by_slo, percentile=slo.percentile)
         found = swept(
@@ -68,19 +73,32 @@ def aiperf_load(
             environment=surroundings(aim, runs[-1]),
         )
         write_reports(bench, folder)
-        say(f"bench report: {folder / 'report.html'}")
-        loads = ", ".join(map(str, LOADS))
-        for name in ("tokens/s", "ITL"):
-            say(f"  {name:<9}{sparkline(_series(runs, name))}  over concurrency {loads}")
+        for line in summary(bench, folder / PAGE):
+            say(f"    {line}")
         return tuple(_check(run) for run in runs)
 
     return load
 
 
-def _series(runs: tuple[Run, ...], name: str) -> list[float]:
-    if name == "tokens/s":
-        return [run.measured.output_tokens_per_s or 0.0 for run in runs]
-    return [next(t.measured_s or 0.0 for t in r.verdict.terms if t.name == "itl") for r in runs]
+def summary(bench: Bench, page: Path) -> list[str]:
+    """The verdict and the curves in a few short lines."""
+    loads = ", ".join(str(run.scenario.concurrency) for run in bench.runs)
+    out = [f"bench: {bench.outcome.value.upper()} for this machine's CPUs; of GPUs it says nothing"]
+    for name in ("ttft", "itl"):
+        terms = [t for run in bench.runs for t in run.verdict.terms if t.name == name]
+        values = [t.measured_s for t in terms if t.measured_s is not None]
+        if values:
+            asked = terms[0].objective_s
+            words = f"  {name.upper()} p{terms[0].percentile:g}"
+            text = f"{words:<12} {sparkline(values)}  {_span([v * 1e3 for v in values])} ms"
+            out.append(text + (f", objective {asked * 1e3:,.0f} ms" if asked else ""))
+    rates = [run.measured.output_tokens_per_s or 0.0 for run in bench.runs]
+    out.append(f"  tokens/s   {sparkline(rates)}  {_span(rates)}, at {loads} requests at once")
+    return [*out, f"  page: {page}"]
+
+
+def _span(values: list[float]) -> str:
+    return f"{min(values):,.0f} to {max(values):,.0f}"
 
 
 def _startup(phases: tuple[PhaseDone, ...]) -> tuple[Startup, ...]:
@@ -111,13 +129,13 @@ def _check(run: Run) -> Check:
     measured = run.measured
     parts = [f"{measured.num_completed} requests, {measured.num_failed} failed"]
     parts += [
-        f"{term.name} p{term.percentile:g} {term.measured_s * 1e3:.0f} ms"
+        f"{term.name.upper()} p{term.percentile:g} {term.measured_s * 1e3:.0f} ms"
         for term in run.verdict.terms
         if term.measured_s is not None
     ]
     if measured.output_tokens_per_s:
         parts.append(f"{measured.output_tokens_per_s:.0f} tokens/s")
-    parts.append(f"verdict {run.verdict.outcome.value} (of this CPU, not of GPUs)")
+    parts.append(f"objective: {OUTCOME_WORDS[run.verdict.outcome]}")
     return Check(
         name=f"bench at {run.scenario.load}",
         passed=measured.num_failed == 0 and measured.num_completed > 0,

@@ -65,7 +65,10 @@ def test_loads_that_are_measured_in_turn_are_told_like_a_sweep():
     none = swept(runs(30, 50))
     page = Bench(name="x", runs=none.runs, outcome=none.outcome, is_sweep=True, best=none.best)
     assert none.outcome is Outcome.FAIL
-    assert conclusion(page) == "No load was shown to meet the objective; the lowest tried was 30."
+    assert conclusion(page) == (
+        "No load was shown to meet the objective; at concurrency 30, the lowest tried, time "
+        "between tokens is 60.0 ms at p95, 20 % over 50 ms."
+    )
 
 
 @given(limit=st.integers(1, 500), start=st.integers(1, 500))
