@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
@@ -70,15 +70,20 @@ class FlagCatalog:
     samples: tuple[Version, ...]
     flags: Mapping[str, tuple[FlagHistory, ...]]
     replacements: Mapping[str, Replacement]
-    _judged: dict[tuple[str, Version | None], Standing] = field(default_factory=dict, repr=False)
+    _judged: dict[Version | None, Callable[[str], Standing]] = field(
+        default_factory=dict, repr=False
+    )
     """Answers given before: manifests ask for the same few flags again and again."""
 
     def standing(self, flag: str, version: Version | None) -> Standing:
         """Judge one flag, spelled with dashes. version None: does any release know it?"""
-        key = (flag, version)
-        if key not in self._judged:
-            self._judged[key] = self._judge(flag, version)
-        return self._judged[key]
+        return self.standings(version)(flag)
+
+    def standings(self, version: Version | None) -> Callable[[str], Standing]:
+        """Return what judges the flags of one release, and keeps its answers."""
+        if version not in self._judged:
+            self._judged[version] = cache(lambda flag: self._judge(flag, version))
+        return self._judged[version]
 
     def _judge(self, flag: str, version: Version | None) -> Standing:
         histories = self._histories(flag)

@@ -67,6 +67,7 @@ class Bundle:
         self.objects = objects
         self.resolved: dict[tuple[str, str, str], object] = {}
         """Answers of `names.resolve`, which rules ask again and again."""
+        self._services_of: dict[int, list[Service]] = {}
 
     @cached_property
     def by_kind(self) -> Mapping[str, list[KubeObject]]:
@@ -121,6 +122,11 @@ class Bundle:
         return {(s.object.namespace, s.object.name): s for s in self.services}
 
     @cached_property
+    def claims(self) -> Mapping[tuple[str, str], KubeObject]:
+        """PersistentVolumeClaims by (namespace, name)."""
+        return {(o.namespace, o.name): o for o in self.by_kind.get("PersistentVolumeClaim", ())}
+
+    @cached_property
     def claims_by_name(self) -> Mapping[str, list[KubeObject]]:
         """PersistentVolumeClaims by name, of any namespace."""
         return _grouped(self.by_kind.get("PersistentVolumeClaim", ()), lambda obj: obj.name)
@@ -154,11 +160,12 @@ class Bundle:
             if any(service.selects(pod.labels) for pod in workload.pods)
         ]
 
-    def services_of(self, workload: Workload, pod: Pod) -> Iterator[Service]:
-        """Yield the Services that select a pod."""
-        for service in self._services_by_namespace.get(workload.namespace, ()):
-            if service.selects(pod.labels):
-                yield service
+    def services_of(self, workload: Workload, pod: Pod) -> list[Service]:
+        """List the Services that select a pod."""
+        if id(pod) not in self._services_of:
+            of_namespace = self._services_by_namespace.get(workload.namespace, ())
+            self._services_of[id(pod)] = [s for s in of_namespace if s.selects(pod.labels)]
+        return self._services_of[id(pod)]
 
     @cached_property
     def _services_by_namespace(self) -> Mapping[str, list[Service]]:

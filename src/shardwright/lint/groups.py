@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 from shardwright.lint.bundle import Bundle, Member
 from shardwright.lint.command.dialects import Engine
 from shardwright.lint.command.invocation import EngineInvocation
-from shardwright.lint.names import Host, Kind, resolve
+from shardwright.lint.meetings import Meeting
+from shardwright.lint.names import Kind, Resolution
 from shardwright.lint.workload.pod import Role
 
 
@@ -56,9 +57,9 @@ class Group:
         return self.span is not Span.POD
 
 
-def find_groups(bundle: Bundle) -> Iterator[Group]:
+def find_groups(bundle: Bundle, meetings: Iterable[Meeting]) -> Iterator[Group]:
     """Yield one group for each engine that says how it is cut."""
-    joins = _joins(bundle)
+    joins = _joins(bundle, meetings)
     for member in bundle.members:
         engine = member.engine
         if engine is None or engine.is_headless or member.pod.role is Role.WORKER:
@@ -127,37 +128,27 @@ def _same_workload(bundle: Bundle, lead: Member) -> tuple[tuple[Member, int | No
     )
 
 
-def _joins(bundle: Bundle) -> Mapping[int, list[Member]]:
+def _joins(bundle: Bundle, meetings: Iterable[Meeting]) -> Mapping[int, list[Member]]:
     """List, by workload, the members of other workloads that join it by name."""
     found: dict[int, list[Member]] = {}
-    for member in bundle.members:
-        for address in addresses(member):
-            meant = intended_lead(bundle, member, address)
-            if meant is not None and meant.workload is not member.workload:
-                found.setdefault(id(meant.workload), []).append(member)
-                break
+    placed: set[int] = set()
+    for meeting in meetings:
+        member = meeting.member
+        meant = intended_lead(bundle, member, meeting.resolution)
+        is_elsewhere = meant is not None and meant.workload is not member.workload
+        if meant is not None and is_elsewhere and id(member) not in placed:
+            placed.add(id(member))
+            found.setdefault(id(meant.workload), []).append(member)
     return found
 
 
-def addresses(member: Member) -> Iterator[str]:
-    """Yield the hosts a member joins: Ray's, or torch.distributed's."""
-    join = member.ray_join
-    if join is not None and join.address:
-        yield Host.parse(join.address).name
-    for engine in member.command.engines:
-        flag = engine.find(engine.dialect.address) if engine.dialect.address else None
-        if flag is not None and flag.value:
-            yield Host.parse(flag.value).name
-
-
-def intended_lead(bundle: Bundle, member: Member, address: str) -> Member | None:
+def intended_lead(bundle: Bundle, member: Member, resolution: Resolution) -> Member | None:
     """Find the member a worker means to join: by name, else the only engine around."""
     if member.workload.kind == "LeaderWorkerSet":
         candidates = [
             other for other in bundle.members_of(member.workload) if other.pod is not member.pod
         ]
         return candidates[0] if candidates else None
-    resolution = resolve(bundle, member.workload, Host.parse(address).name)
     if resolution.kind in {Kind.UNKNOWN, Kind.OUTSIDE, Kind.LOOPBACK}:
         return None
     if resolution.workload is not None:

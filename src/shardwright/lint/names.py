@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from enum import Enum
 
 from shardwright.lint.bundle import Bundle
-from shardwright.lint.command.invocation import host_of
 from shardwright.lint.reading import text
 from shardwright.lint.services import Service
 from shardwright.lint.shell.values import is_known
@@ -33,20 +32,6 @@ class Kind(Enum):
     UNKNOWN = "unknown"
     """Only the running pod knows it."""
     MISSING = "missing"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Host:
-    """A host and port as written."""
-
-    name: str
-    port: int | None
-
-    @staticmethod
-    def parse(address: str) -> Host:
-        """Split `host:port`."""
-        name, port = host_of(address)
-        return Host(name=name, port=port)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from shardwright.lint.command.invocation import EngineInvocation
 from shardwright.lint.command.standing import DoubtfulFlag, find_doubtful_flags
 from shardwright.lint.groups import Group, find_groups
 from shardwright.lint.hub import find_hub_engines
+from shardwright.lint.meetings import Meeting, find_meetings
 
 
 class Scene(Bundle):
@@ -25,6 +26,11 @@ class Scene(Bundle):
         return tuple(find_hub_engines(self))
 
     @cached_property
+    def meetings(self) -> tuple[Meeting, ...]:
+        """Every address a member joins."""
+        return tuple(find_meetings(self))
+
+    @cached_property
     def groups(self) -> tuple[Group, ...]:
         """Groups of ranks, one for each engine that says how it is cut."""
-        return tuple(find_groups(self))
+        return tuple(find_groups(self, self.meetings))

@@ -36,10 +36,10 @@ class Service:
 
     def selects(self, labels: Mapping[str, str]) -> bool:
         """True if pods with these labels are behind it."""
-        return bool(self.selector) and all(
-            labels.get(name) == value or _is_set_by_controller(name)
-            for name, value in self.selector.items()
-        )
+        for name, value in self.selector.items():
+            if labels.get(name) != value and not _is_set_by_controller(name):
+                return False
+        return bool(self.selector)
 
 
 def _is_set_by_controller(label: str) -> bool:

@@ -19,11 +19,10 @@ def claims_of(pod: Pod) -> Iterator[str]:
 
 
 def find_claim(bundle: Bundle, workload: Workload, name: str) -> KubeObject | None:
-    """Find a PersistentVolumeClaim object."""
-    for obj in bundle.claims_by_name.get(name, ()):
-        if obj.namespace == workload.namespace or "" in {obj.namespace, workload.namespace}:
-            return obj
-    return None
+    """Find a PersistentVolumeClaim object; one without a namespace may be applied into any."""
+    if not workload.namespace:
+        return next(iter(bundle.claims_by_name.get(name, ())), None)
+    return bundle.claims.get((workload.namespace, name)) or bundle.claims.get(("", name))
 
 
 def access_modes(bundle: Bundle, workload: Workload, name: str) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 KIB = 2**10
 MIB = 2**20
@@ -16,6 +17,7 @@ _SUFFIX = {
 _QUANTITY = re.compile(r"^([0-9]{1,24}(?:\.[0-9]{1,24})?)(|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)$")
 
 
+@lru_cache(maxsize=1024)
 def parse_quantity(text: str) -> int | None:
     """Read a Kubernetes quantity of bytes; None if it is not one.
 

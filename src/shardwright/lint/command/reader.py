@@ -105,8 +105,10 @@ class _CommandReader:
         self.variables: dict[str, str] = dict(known)
         for name, variable in container.env.items():
             value = variable.value
-            filled = unknown(name) if value is None else self._fill_word(value)
-            self.variables[name] = filled
+            if value is None:
+                self.variables[name] = unknown(name)
+            else:
+                self.variables[name] = self._fill_word(value) if "$" in value else value
 
     def fill(self, words: tuple[str, ...]) -> tuple[str, ...]:
         """Fill in `$(NAME)` as the kubelet does; an unset name stays as it is."""
@@ -220,9 +222,9 @@ class _CommandReader:
         if ray := read_ray(words, site, is_conditional=is_conditional):
             is_background = outer is not None and outer.is_background
             before = self.result.num_programs
-            self.result.rays.append(
-                dataclasses.replace(ray, before=before, is_background=is_background)
-            )
+            if before or is_background:
+                ray = dataclasses.replace(ray, before=before, is_background=is_background)
+            self.result.rays.append(ray)
             return
         name = words[0].rpartition("/")[2]
         if name == "trtllm-llmapi-launch":

@@ -27,12 +27,16 @@ def find_doubtful_flags(bundle: Bundle) -> Iterator[DoubtfulFlag]:
     """Yield the flags that are not simply known."""
     for _, engine in bundle.engines:
         catalog = engine.catalog
-        for flag in engine.flags if catalog is not None else ():
-            is_readable = is_known(flag.typed) and " " not in flag.typed
-            if flag.name in _ALWAYS or not flag.name.startswith("--") or not is_readable:
-                continue
-            if catalog is None:
-                continue
-            standing = catalog.standing(flag.name, engine.version)
-            if standing is not Standing.KNOWN:
+        if catalog is None:
+            continue
+        standings = catalog.standings(engine.version)
+        for flag in engine.flags:
+            standing = standings(flag.name)
+            if standing is not Standing.KNOWN and _is_readable(flag):
                 yield DoubtfulFlag(engine=engine, catalog=catalog, flag=flag, standing=standing)
+
+
+def _is_readable(flag: Flag) -> bool:
+    """True for a flag whose name is all there and is in no way special."""
+    is_plain = is_known(flag.typed) and " " not in flag.typed
+    return is_plain and flag.name.startswith("--") and flag.name not in _ALWAYS

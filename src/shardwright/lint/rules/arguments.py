@@ -9,7 +9,7 @@ from shardwright.lint.bundle import Member
 from shardwright.lint.finding import Fix, Found, Rule
 from shardwright.lint.fixes import replace_scalar
 from shardwright.lint.objects import Path
-from shardwright.lint.reading import dig, mappings
+from shardwright.lint.reading import mappings
 from shardwright.lint.scene import Scene
 from shardwright.model.finding import Severity
 
@@ -18,6 +18,7 @@ _REFERENCE = re.compile(r"(?<!\$)\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
 _SERVICE_LINK = re.compile(r"_SERVICE_(?:HOST|PORT)|_PORT(?:_|$)")
 _CALLED = re.compile(r"[a-z][a-z0-9]*")
 """A word that is more likely a program in a shell's `$(...)` than a variable."""
+_ONLY_STRINGS = frozenset({str})
 _SHELLS = ("sh", "bash", "dash", "ash", "zsh")
 _DEFINE = (
     "https://kubernetes.io/docs/tasks/inject-data-application/define-command-argument-container/"
@@ -102,12 +103,14 @@ def _strings(data: dict[str, object], path: Path) -> Iterator[tuple[Path, object
     """Yield what must be a string and is none: words of command lines, values of variables."""
     for key in ("command", "args"):
         words = data.get(key)
-        for index, word in enumerate(words if isinstance(words, list) else ()):
+        if not isinstance(words, list) or _ONLY_STRINGS.issuperset(map(type, words)):
+            continue
+        for index, word in enumerate(words):
             if isinstance(word, bool | int | float):
                 yield (*path, key, index), word
     for index, variable in mappings(data.get("env")):
-        value = dig(variable, "value")
-        if isinstance(value, bool | int | float):
+        value = variable.get("value")
+        if value.__class__ is not str and isinstance(value, bool | int | float):
             yield (*path, "env", index, "value"), value
 
 

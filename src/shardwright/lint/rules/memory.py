@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 from shardwright.engines import ENGINES
 from shardwright.lint.bundle import Member
@@ -23,9 +24,14 @@ _DOCS = "https://kubernetes.io/docs/concepts/storage/volumes/#emptydir"
 def needed_shm_bytes(member: Member) -> int:
     """Shared memory the ranks of one pod need: the engine's own formula, vLLM's for the others."""
     name = member.engine.engine.value if member.engine else Engine.VLLM.value
-    engine = next((e for e in ENGINES if e.name == name), ENGINES[0])
     uses_ray = bool(member.command.rays) or member.is_kuberay
-    return engine.shm_bytes(max(1, member.container.gpus), Ray(port=6379) if uses_ray else None)
+    return _shm_bytes(name, max(1, member.container.gpus), uses_ray)
+
+
+@cache
+def _shm_bytes(name: str, local_ranks: int, uses_ray: bool) -> int:
+    engine = next((e for e in ENGINES if e.name == name), ENGINES[0])
+    return engine.shm_bytes(local_ranks, Ray(port=6379) if uses_ray else None)
 
 
 def _is_concerned(member: Member) -> bool:

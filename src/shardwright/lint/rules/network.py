@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from shardwright.lint.bundle import Member
 from shardwright.lint.finding import Fix, Found, Rule
 from shardwright.lint.fixes import add_key
-from shardwright.lint.groups import addresses
-from shardwright.lint.names import Kind, resolve
+from shardwright.lint.names import Kind
 from shardwright.lint.scene import Scene
 from shardwright.lint.shell.values import shown
 from shardwright.model.finding import Severity
@@ -106,29 +105,24 @@ def _exports(member: Member, name: str) -> bool:
 
 
 def _host_network_dns(scene: Scene) -> Iterator[Found]:
-    for member in scene.members:
+    seen: set[int] = set()
+    for member, host, _, resolution in scene.meetings:
         if not member.pod.host_network or member.pod.dns_policy != "ClusterFirst":
             continue
-        hosts = list(addresses(member))
-        named = [host for host in hosts if _is_cluster_name(scene, member, host)]
-        if not named:
+        is_in_cluster = resolution.kind is Kind.POD or resolution.kind is Kind.SERVICE
+        if id(member) in seen or not (is_in_cluster or "LWS_LEADER_ADDRESS" in host):
             continue
+        seen.add(id(member))
         obj, path = member.object, member.pod.path
         edit = add_key(obj, path, "dnsPolicy", "ClusterFirstWithHostNet")
         yield Found(
             object=obj,
             path=(*path, "hostNetwork"),
-            what=f"a host-network pod with dnsPolicy ClusterFirst cannot resolve {shown(named[0])}",
+            what=f"a host-network pod with dnsPolicy ClusterFirst cannot resolve {shown(host)}",
             fix=Fix(summary="set dnsPolicy: ClusterFirstWithHostNet", edits=(edit,))
             if edit
             else None,
         )
-
-
-def _is_cluster_name(scene: Scene, member: Member, host: str) -> bool:
-    if "LWS_LEADER_ADDRESS" in host:
-        return True
-    return resolve(scene, member.workload, host).kind in {Kind.POD, Kind.SERVICE}
 
 
 RULES = (

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 from shardwright.lint.bundle import Member
 from shardwright.lint.command.dialects import Engine, is_stock_vllm, version_of
+from shardwright.lint.command.invocation import host_of
 from shardwright.lint.finding import Found, Rule
 from shardwright.lint.groups import Span, intended_lead
+from shardwright.lint.names import resolve
 from shardwright.lint.scene import Scene
 from shardwright.lint.shell.values import is_known
 from shardwright.model.finding import Severity
@@ -32,7 +34,8 @@ def _ray_head_never_started(scene: Scene) -> Iterator[Found]:
         join = member.ray_join
         if join is None or not join.address or member.workload.is_managed:
             continue
-        lead = intended_lead(scene, member, join.address)
+        host, _ = host_of(join.address)
+        lead = intended_lead(scene, member, resolve(scene, member.workload, host))
         if lead is not None and not _starts_ray_head(scene, lead):
             at = lead.command.engines[0].site if lead.command.engines else None
             yield Found(

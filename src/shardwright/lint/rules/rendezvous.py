@@ -4,52 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shardwright.lint.bundle import Member
-from shardwright.lint.command.invocation import Site
 from shardwright.lint.finding import Found, Rule
-from shardwright.lint.names import Host, Kind, resolve
+from shardwright.lint.names import Kind
 from shardwright.lint.scene import Scene
 from shardwright.model.finding import Severity
 
 _DNS = "https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/"
 
 
-def meeting_points(member: Member) -> Iterator[tuple[str, Site]]:
-    """Yield every address a member joins, as written, with its place."""
-    for ray in member.command.rays:
-        if not ray.is_head and ray.address:
-            yield ray.address, ray.site
-    for engine in member.command.engines:
-        flag = engine.find(engine.dialect.address) if engine.dialect.address else None
-        if flag is not None and flag.value:
-            yield flag.value, engine.site
-
-
 def _rendezvous_name_unknown(scene: Scene) -> Iterator[Found]:
-    for member in scene.members:
-        for address, site in meeting_points(member):
-            host = Host.parse(address).name
-            resolution = resolve(scene, member.workload, host)
-            if resolution.kind is not Kind.MISSING or member.workload.is_managed:
-                continue
-            has_peers = any(
-                other.workload is not member.workload
-                and (other.engine is not None or other.command.rays)
-                for other in scene.members_in(member.workload.namespace)
-            )
-            is_sure = has_peers or member.workload.replicas > 1
-            yield Found(
-                object=site.object,
-                path=site.path,
-                near=host,
-                severity=Severity.ERROR if is_sure else Severity.WARNING,
-                what=f"no pod and no Service here will have the name {host}: {resolution.reason}",
-                remedy=(
-                    "write the name that will exist: `<statefulset>-0.<serviceName>` with its"
-                    " headless Service, or `$(LWS_LEADER_ADDRESS)` in a LeaderWorkerSet"
-                    + ("" if is_sure else "; lint the files that define it together with this one")
-                ),
-            )
+    for member, host, site, resolution in scene.meetings:
+        if resolution.kind is not Kind.MISSING or member.workload.is_managed:
+            continue
+        has_peers = any(
+            other.workload is not member.workload
+            and (other.engine is not None or other.command.rays)
+            for other in scene.members_in(member.workload.namespace)
+        )
+        is_sure = has_peers or member.workload.replicas > 1
+        yield Found(
+            object=site.object,
+            path=site.path,
+            near=host,
+            severity=Severity.ERROR if is_sure else Severity.WARNING,
+            what=f"no pod and no Service here will have the name {host}: {resolution.reason}",
+            remedy=(
+                "write the name that will exist: `<statefulset>-0.<serviceName>` with its"
+                " headless Service, or `$(LWS_LEADER_ADDRESS)` in a LeaderWorkerSet"
+                + ("" if is_sure else "; lint the files that define it together with this one")
+            ),
+        )
 
 
 RULES = (

@@ -8,10 +8,9 @@ from shardwright.lint.bundle import Member
 from shardwright.lint.finding import Fix, Found, Rule
 from shardwright.lint.fixes import add_key, replace_scalar
 from shardwright.lint.groups import Group
-from shardwright.lint.names import Host, Kind, resolve
+from shardwright.lint.names import Kind
 from shardwright.lint.reading import text
 from shardwright.lint.rules.lifecycle import waits_to_be_ready
-from shardwright.lint.rules.rendezvous import meeting_points
 from shardwright.lint.scene import Scene
 from shardwright.lint.services import Service
 from shardwright.lint.workload.kinds import Workload
@@ -22,11 +21,10 @@ _HEADLESS = "https://kubernetes.io/docs/concepts/services-networking/service/#he
 
 def _meeting_by_pod_name(scene: Scene) -> Iterator[tuple[Member, Workload, Service | None]]:
     """Yield members that join a StatefulSet's pod by name, with its governing Service."""
-    for member in scene.members:
-        for address, _ in meeting_points(member):
-            found = resolve(scene, member.workload, Host.parse(address).name)
-            if found.kind is Kind.POD and found.workload and found.workload.kind == "StatefulSet":
-                yield member, found.workload, found.service
+    for meeting in scene.meetings:
+        found = meeting.resolution
+        if found.kind is Kind.POD and found.workload and found.workload.kind == "StatefulSet":
+            yield meeting.member, found.workload, found.service
 
 
 def _service_name_without_service(scene: Scene) -> Iterator[Found]:
@@ -87,36 +85,33 @@ def _governing_selects_nothing(scene: Scene) -> Iterator[Found]:
 
 def _not_ready_addresses(scene: Scene) -> Iterator[Found]:
     seen: set[int] = set()
-    for member in scene.members:
-        for address, _ in meeting_points(member):
-            found = resolve(scene, member.workload, Host.parse(address).name)
-            service = found.service
-            if service is None or service.publishes_not_ready or id(service) in seen:
-                continue
-            seen.add(id(service))
-            leads = scene.members_of(found.workload)
-            blocks = any(waits_to_be_ready(lead) for lead in leads)
-            edit = add_key(service.object, ("spec",), "publishNotReadyAddresses", "true")
-            current = replace_scalar(service.object, ("spec", "publishNotReadyAddresses"), "true")
-            edit = current or edit
-            yield Found(
-                object=service.object,
-                path=("spec",),
-                severity=Severity.ERROR if blocks else Severity.WARNING,
-                what=(
-                    f"Service {service.object.name} answers only for ready pods"
-                    + (", and the leader is ready only after its peers joined" if blocks else "")
-                ),
-                fix=Fix(summary="set publishNotReadyAddresses: true", edits=(edit,))
-                if edit
-                else None,
-            )
+    for meeting in scene.meetings:
+        found = meeting.resolution
+        service = found.service
+        if service is None or service.publishes_not_ready or id(service) in seen:
+            continue
+        seen.add(id(service))
+        leads = scene.members_of(found.workload)
+        blocks = any(waits_to_be_ready(lead) for lead in leads)
+        edit = add_key(service.object, ("spec",), "publishNotReadyAddresses", "true")
+        current = replace_scalar(service.object, ("spec", "publishNotReadyAddresses"), "true")
+        edit = current or edit
+        yield Found(
+            object=service.object,
+            path=("spec",),
+            severity=Severity.ERROR if blocks else Severity.WARNING,
+            what=(
+                f"Service {service.object.name} answers only for ready pods"
+                + (", and the leader is ready only after its peers joined" if blocks else "")
+            ),
+            fix=Fix(summary="set publishNotReadyAddresses: true", edits=(edit,)) if edit else None,
+        )
 
 
 def _no_service(scene: Scene) -> Iterator[Found]:
     for group in scene.groups:
         workload = group.lead.workload
-        is_reachable = any(True for _ in scene.services_of(workload, group.lead.pod))
+        is_reachable = bool(scene.services_of(workload, group.lead.pod))
         if is_reachable or workload.is_managed or not _serves(group):
             continue
         yield Found(

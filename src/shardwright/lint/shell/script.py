@@ -89,9 +89,15 @@ class _Reader:
     def _run(self, token: Run) -> None:
         """Take plain words: one by one until a command has begun, the rest as its arguments."""
         for index, text in enumerate(token.texts):
-            if self.words and self.redirect is None and self.array is None:
-                self.words.extend(token.texts[index:])
-                return
+            if self.redirect is None and self.array is None:
+                if self.words:
+                    self.words.extend(token.texts[index:])
+                    return
+                if "=" not in text and not (self.blocks and self.blocks[-1] == _CASE_HEAD):
+                    if not self._keyword(text):
+                        self.start_line = token.line
+                        self.words.append(text)
+                    continue
             self._word(plain_word(text, token.line))
 
     def _operator(self, token: Operator) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import NamedTuple
 
 from shardwright.lint.objects import Path
@@ -34,6 +35,7 @@ class Image(NamedTuple):
         return self.repository.rpartition("/")[2]
 
 
+@lru_cache(maxsize=1024)
 def parse_image(reference: str) -> Image:
     """Split an image reference.
 
@@ -201,33 +203,36 @@ def read_container(data: dict[str, object], path: Path, *, is_init: bool = False
 
 def _gpus(resources: dict[str, object]) -> int:
     limits, requests = mapping(resources.get("limits")), mapping(resources.get("requests"))
-    amounts = (limits.get(name) or requests.get(name) for name in GPU_RESOURCES)
-    return sum(integer(amount) or 0 for amount in amounts if amount is not None)
+    found = 0
+    for name in GPU_RESOURCES:
+        if name in limits or name in requests:
+            found += integer(limits.get(name) or requests.get(name)) or 0
+    return found
 
 
 def _words(value: object) -> tuple[str, ...]:
-    return tuple(text(item) for item in value) if isinstance(value, list) else ()
+    return tuple(map(text, value)) if isinstance(value, list) else ()
 
 
 def _quantities(value: object) -> dict[str, str]:
-    return {str(name): text(amount) for name, amount in mapping(value).items()}
+    if not isinstance(value, dict):
+        return {}
+    return {str(name): text(amount) for name, amount in value.items()}
 
 
 def _env(value: object, path: Path) -> dict[str, EnvVar]:
     found: dict[str, EnvVar] = {}
     for index, item in mappings(value):
-        name = text(item.get("name"))
-        origin = mapping(item.get("valueFrom"))
-        source = next((str(key) for key in origin), "")
-        inner = mapping(origin.get(source)) if source else {}
-        has_value = "value" in item or not source
-        found[name] = EnvVar(
-            name=name,
-            value=text(item.get("value")) if has_value else None,
-            source=source,
-            source_field=text(inner.get("fieldPath")) or text(inner.get("name")),
-            path=(*path, "env", index),
-        )
+        name, at = text(item.get("name")), (*path, "env", index)
+        origin = item.get("valueFrom")
+        if not isinstance(origin, dict) or not origin:
+            found[name] = EnvVar(name, text(item.get("value")), "", "", at)
+            continue
+        source = str(next(iter(origin)))
+        inner = mapping(origin.get(source))
+        value = text(item["value"]) if "value" in item else None
+        field = text(inner.get("fieldPath")) or text(inner.get("name"))
+        found[name] = EnvVar(name, value, source, field, at)
     return found
 
 
@@ -244,7 +249,7 @@ def _probes(data: dict[str, object], path: Path) -> dict[ProbeKind, Probe]:
     found: dict[ProbeKind, Probe] = {}
     for kind, name in _PROBES:
         probe = data.get(name)
-        if not isinstance(probe, dict) or not probe:
+        if not probe or not isinstance(probe, dict):
             continue
         method = next((m for m in ("httpGet", "tcpSocket", "grpc", "exec") if m in probe), "")
         inner = mapping(probe.get(method))

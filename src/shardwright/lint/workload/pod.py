@@ -128,7 +128,7 @@ def _volumes(value: object, path: Path) -> dict[str, Volume]:
     found: dict[str, Volume] = {}
     for index, item in mappings(value):
         name = text(item.get("name"))
-        kind = next((str(key) for key in item if key != "name"), "")
+        kind = _source_of(item)
         source = mapping(item.get(kind)) if kind else {}
         is_scratch = kind == "emptyDir"
         limit = text(source.get("sizeLimit")) if is_scratch else ""
@@ -142,3 +142,11 @@ def _volumes(value: object, path: Path) -> dict[str, Volume]:
             path=(*path, index),
         )
     return found
+
+
+def _source_of(volume: dict[str, object]) -> str:
+    """Name the field of a volume's source: the one beside its name."""
+    for key in volume:
+        if key != "name":
+            return str(key)
+    return ""
