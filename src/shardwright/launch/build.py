@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from shardwright.engines import Engine, Refusal, Serve, find_engine
 from shardwright.facts.products import PRODUCT_LABEL, product
 from shardwright.launch.arguments import check_extra_args
@@ -129,6 +131,7 @@ def _tasks(serve: Serve, engine: Engine, claim: Claim | None) -> tuple[Task, ...
     return (*download, *own)
 
 
+@lru_cache(maxsize=16)
 def checkpoint_bytes(shape: ModelShape) -> int:
     """Bytes of the stored weights, without scales."""
     default = {"float32": 32}.get(shape.dtype, 16)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from importlib.resources import files
 
 from shardwright.model.launch import (
@@ -64,8 +65,7 @@ def needs_download(request: Request) -> bool:
 
 def download_script(request: Request) -> ConfigFiles:
     """Carry the program that downloads and checks."""
-    script = files("shardwright.launch.pods").joinpath("download.py").read_text(encoding="utf-8")
-    return ConfigFiles(name=f"{request.name}-download", files=(("download.py", script),))
+    return ConfigFiles(name=f"{request.name}-download", files=(("download.py", _program()),))
 
 
 def _mounts(request: Request, claim: Claim) -> tuple[Mount, ...]:
@@ -122,3 +122,8 @@ def _env(request: Request) -> tuple[EnvVar, ...]:
             EnvVar(name=n, value=certificate) for n in names[: 3 if request.model.source else 2]
         ]
     return tuple(env)
+
+
+@cache
+def _program() -> str:
+    return files("shardwright.launch.pods").joinpath("download.py").read_text(encoding="utf-8")

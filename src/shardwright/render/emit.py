@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -32,16 +32,14 @@ def plain(tree: Any) -> Any:
     >>> plain({"replicas": Because(2, "asked for")})
     {'replicas': 2}
     """
-    match tree:
-        case Because(value=value):
-            return plain(value)
-        case Mapping():
-            return {key: plain(value) for key, value in tree.items()}
-        case list() | tuple():
-            return [plain(value) for value in tree]
-    return tree
+    if isinstance(tree, Because):
+        return plain(tree.value)
+    if isinstance(tree, dict):
+        return {key: plain(value) for key, value in tree.items()}
+    return [plain(value) for value in tree] if isinstance(tree, list | tuple) else tree
 
 
+_NESTED = (dict, list, tuple)
 _FIRST = {"apiVersion": 0, "kind": 1, "metadata": 2, "name": 3}
 _WORD = r"""[\w./@%+,=()$~^;*'\[\]{}<>|&!?-]"""
 _PLAIN = re.compile(
@@ -77,7 +75,7 @@ def _block(lines: list[str], tree: Any, indent: str, explain: bool) -> None:
     """Add the lines of a tree to those before it."""
     if not tree:
         lines.append(f"{indent}{{}}")
-    elif isinstance(tree, Mapping):
+    elif isinstance(tree, dict):
         for key in sorted(tree, key=_rank):
             _entry(lines, f"{indent}{_scalar(key)}:", tree[key], indent, explain)
     else:
@@ -90,10 +88,10 @@ def _rank(key: str) -> tuple[int, str]:
 
 
 def _item(lines: list[str], item: Any, indent: str, explain: bool) -> None:
-    why, value = _reason(item)
+    why, value = _reason(item) if isinstance(item, Because) else (None, item)
     if why and explain:
         lines.append(f"{indent}# {why}")
-    if isinstance(value, str) or not isinstance(value, Mapping | list | tuple) or not value:
+    if not value or not isinstance(value, _NESTED):
         _entry(lines, f"{indent}-", value, indent, explain)
         return
     first = len(lines)
@@ -105,28 +103,24 @@ def _item(lines: list[str], item: Any, indent: str, explain: bool) -> None:
 
 
 def _entry(lines: list[str], head: str, tree: Any, indent: str, explain: bool) -> None:
-    why, value = _reason(tree)
+    why, value = _reason(tree) if isinstance(tree, Because) else (None, tree)
     if why and explain:
         lines.append(f"{indent}# {why}")
     if isinstance(value, str):
-        if not _is_literal(value):
+        if "\n" not in value or not _is_literal(value):
             lines.append(f"{head} {_scalar(value)}")
             return
         lines.append(f"{head} |{'' if value.endswith(chr(10)) else '-'}")
         lines += [f"{indent}  {line}" if line else "" for line in value.splitlines()]
-    elif value and isinstance(value, list | tuple):
+    elif value and isinstance(value, _NESTED):
         lines.append(head)
-        _block(lines, value, indent, explain)
-    elif value and isinstance(value, Mapping):
-        lines.append(head)
-        _block(lines, value, indent + "  ", explain)
+        _block(lines, value, f"{indent}  " if isinstance(value, dict) else indent, explain)
     else:
         lines.append(f"{head} {_scalar(value)}")
 
 
 def _reason(tree: Any) -> tuple[str | None, Any]:
-    if not isinstance(tree, Because):
-        return None, tree
+    """Part what is written from why."""
     reasons = []
     while isinstance(tree, Because):
         reasons.append(" ".join(tree.why.split()))
@@ -136,8 +130,6 @@ def _reason(tree: Any) -> tuple[str | None, Any]:
 
 def _is_literal(text: str) -> bool:
     """Whether a block literal carries the text unchanged: printable lines that end at most once."""
-    if "\n" not in text:
-        return False
     body = text.removesuffix("\n")
     return (
         "\n" in body
@@ -159,6 +151,6 @@ def _text(value: str) -> str:
 def _scalar(value: Any) -> str:
     if isinstance(value, str):
         return _text(value)
-    if isinstance(value, Mapping | list | tuple):
-        return "{}" if isinstance(value, Mapping) else "[]"
+    if isinstance(value, _NESTED):
+        return "{}" if isinstance(value, dict) else "[]"
     return json.dumps(value)

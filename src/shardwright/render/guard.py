@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from importlib.resources import files
 
 from shardwright.model.launch import ConfigFiles, LaunchPlan, Member, Mount, VolumeKind
@@ -42,9 +43,8 @@ def guarded(
 
 
 def _config(plan: LaunchPlan) -> ConfigFiles:
-    script = files("shardwright.render.pods").joinpath("group.py").read_text(encoding="utf-8")
     name = object_name("ConfigMap", plan.name, "guard")
-    return ConfigFiles(name=name, files=(("group.py", script),))
+    return ConfigFiles(name=name, files=(("group.py", _program()),))
 
 
 def _mount(plan: LaunchPlan) -> Mount:
@@ -85,3 +85,8 @@ def _watched(probes: Probes) -> Probes:
     argv = (text("/bin/bash"), text("-c"), text(f"! cat {BROKEN} 2>/dev/null"))
     liveness = Probe(check=ExecCheck(argv=argv), period_s=5, timeout_s=5, failures=1)
     return replace(probes, liveness=liveness)
+
+
+@cache
+def _program() -> str:
+    return files("shardwright.render.pods").joinpath("group.py").read_text(encoding="utf-8")

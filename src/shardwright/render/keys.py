@@ -7,6 +7,7 @@ holds them until the keys are there.
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
 
 from shardwright.model.launch import ConfigFiles, LaunchPlan, SecretOrigin, SecretRef
@@ -37,8 +38,7 @@ def key_objects(plan: LaunchPlan) -> list[Object]:
 
 def _objects(plan: LaunchPlan, secret: SecretRef) -> list[Object]:
     name = object_name("ServiceAccount", plan.name, SSH_KEYS)
-    script = files("shardwright.render.pods").joinpath("ssh_keys.py").read_text(encoding="utf-8")
-    config = ConfigFiles(name=name, files=(("ssh_keys.py", script),))
+    config = ConfigFiles(name=name, files=(("ssh_keys.py", _program()),))
     return [
         {
             "apiVersion": "v1",
@@ -133,3 +133,8 @@ def _job(plan: LaunchPlan, secret: SecretRef, account: str) -> Object:
             "template": {"metadata": {"labels": labels_of(plan, SSH_KEYS)}, "spec": spec},
         },
     }
+
+
+@cache
+def _program() -> str:
+    return files("shardwright.render.pods").joinpath("ssh_keys.py").read_text(encoding="utf-8")

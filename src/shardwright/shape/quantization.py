@@ -152,6 +152,11 @@ class _Patterns:
     exact: frozenset[str]
     expressions: tuple[re.Pattern[str], ...]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether they name no module at all."""
+        return not self.exact and not self.expressions
+
     def match(self, module: str) -> bool:
         """Whether a module or one it belongs to is named."""
         owner = module if self.exact else ""
@@ -187,15 +192,20 @@ def quantized_layers(
     patterns = _compile(quantization.ignored)
     routed, only_routed = quantization.routed_scheme, quantization.is_routed_only
     seen: dict[tuple[int, tuple[bool, ...]], Layer] = {}
+    able: dict[int, tuple[bool, ...]] = {}
     out = []
     for index, layer in enumerate(layers, first):
-        chosen = tuple(
-            t.is_linear
-            and not _NEVER.search(t.name)
-            and (t.is_routed or not only_routed)
-            and not patterns.match(_module(index, t))
-            for t in layer.tensors
-        )
+        if id(layer) not in able:
+            able[id(layer)] = tuple(
+                t.is_linear and not _NEVER.search(t.name) and (t.is_routed or not only_routed)
+                for t in layer.tensors
+            )
+        chosen = able[id(layer)]
+        if not patterns.is_empty:
+            chosen = tuple(
+                is_able and not patterns.match(_module(index, t))
+                for t, is_able in zip(layer.tensors, chosen, strict=True)
+            )
         key = (id(layer), chosen)
         if key not in seen:
             seen[key] = replace(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +116,13 @@ def load(name: str) -> ModelShape:
     """
     if name.endswith(".json") or Path(name).is_dir():
         return read_config(name)
-    published = models.load(name)
-    return read_config(published.config, name)
+    return _bundled(name)
+
+
+@lru_cache(maxsize=16)
+def _bundled(name: str) -> ModelShape:
+    """Read a config that ships with us, and so never changes: specs name the same few models."""
+    return read_config(models.load(name).config, name)
 
 
 def _shape(raw: Mapping[str, Any], model_id: str) -> ModelShape:
