@@ -36,6 +36,13 @@ def test_a_command_of_the_readme_prints_what_is_shown(command, monkeypatch):
         assert part.strip("\n") in printed
 
 
+def test_render_writes_the_files_that_are_shown(monkeypatch, tmp_path):
+    shown = README.split("$ ls manifests\n", 1)[1].split("$ shardwright", 1)[0].split()
+    printed_by(f"render examples/llama-3.1-405b.yaml --out {tmp_path}", monkeypatch)
+    assert sorted(path.name for path in tmp_path.iterdir()) == shown
+    assert f"wrote {len(shown)} file(s) to manifests" in README
+
+
 def test_every_command_and_option_of_the_readme_exists(monkeypatch):
     found = re.findall(r"^(?:\$ )?shardwright ([a-z]+)(.*)$", README, re.MULTILINE)
     assert len(found) > 8
