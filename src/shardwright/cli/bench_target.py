@@ -55,7 +55,8 @@ def told_apart(target: str, url: str | None, spec: Path | None) -> tuple[str | N
     Returns the URL, if the load goes to one, and the spec, if there is one.
     """
     if "://" in target:
-        return target, spec
+        return _base(target), spec
+    url = None if url is None else _base(url)
     path = Path(target)
     if path.is_file():
         if spec is not None:
@@ -64,6 +65,12 @@ def told_apart(target: str, url: str | None, spec: Path | None) -> tuple[str | N
                 remedy="pass one of them",
             )  # fmt: skip
         return url, path
+    if ":" in target:  # which no name of a cluster holds
+        raise usage_error(
+            "target-unknown",
+            f"{target!r} is neither a URL nor an endpoint's name",
+            remedy=f"write http://{target} if it is an address",
+        )
     if path.suffix in {".yaml", ".yml"} or "/" in target:
         raise usage_error(
             "target-unknown",
@@ -71,6 +78,11 @@ def told_apart(target: str, url: str | None, spec: Path | None) -> tuple[str | N
             remedy="pass a URL such as http://host:port, a spec file, or an endpoint's name",
         )
     return url, spec
+
+
+def _base(url: str) -> str:
+    """The address without the /v1 that OpenAI clients are given; the load tool adds it."""
+    return url.rstrip("/").removesuffix("/v1")
 
 
 def aim_here(wanted: Wanted, url: str, question: Question, say: Callable[[str], None]) -> Aim:

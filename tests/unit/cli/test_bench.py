@@ -4,6 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from shardwright.cli.bench_question import fraction, goodput_share
+from shardwright.cli.bench_target import told_apart
 from shardwright.cli.main import shardwright
 from shardwright.model.errors import ShardwrightError
 
@@ -42,6 +43,20 @@ def test_a_goodput_that_cannot_be_judged_is_refused(tmp_path, text, code):
     done = run(NOWHERE, "--goodput", text, "--out", tmp_path / "out")
     assert done.exception.code == code
     assert list(tmp_path.iterdir()) == []
+
+
+def test_targets_are_told_apart_as_people_write_them(tmp_path):
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("")
+    assert told_apart("http://h:1/v1/", None, None) == ("http://h:1", None)
+    assert told_apart("https://h/llm", None, spec) == ("https://h/llm", spec)
+    assert told_apart(str(spec), "http://h:1/v1", None) == ("http://h:1", spec)
+    assert told_apart("llama-405b", None, None) == (None, None)
+    for target in ("localhost:8000", "10.0.0.1:8000/v1"):
+        with pytest.raises(ShardwrightError) as caught:
+            told_apart(target, None, None)
+        assert caught.value.code == "target-unknown"
+        assert f"http://{target}" in caught.value.remedy
 
 
 def test_shares_are_read_with_and_without_a_percent_sign():
