@@ -34,7 +34,7 @@ def real_engine(spec=EXAMPLE, *options):
             yield json.loads(line)
         finally:
             process.stdin.close()
-            process.wait(timeout=60)
+            process.wait(timeout=300)
 
 
 def main():

@@ -63,7 +63,7 @@ def members(tmp_path):
         process.wait()
 
 
-def broken(folder, index, within_s=30.0):
+def broken(folder, index, within_s=120.0):
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         if (folder / str(index)).exists():
@@ -164,7 +164,7 @@ def group_of_two(tmp_path):
     engine.server_close()
 
 
-def eventually(alive, member, within_s=20.0):
+def eventually(alive, member, within_s=120.0):
     """What the liveness probe of a member says once it fails, or None."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
@@ -208,7 +208,7 @@ def test_worker_of_a_hung_leader_fails_its_liveness(group_of_two):
     leader = meet()
     stays_alive(alive, seconds=1)
     leader.send_signal(signal.SIGSTOP)
-    assert "the leader has been silent" in eventually(alive, 1, within_s=40)
+    assert "the leader has been silent" in eventually(alive, 1)
 
 
 def test_worker_whose_leader_is_another_one_fails_its_liveness(group_of_two):

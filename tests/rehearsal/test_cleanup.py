@@ -52,7 +52,7 @@ def test_ended_at_any_moment_it_leaves_nothing(stand_in, leftovers, nodes, momen
     process = stand_in.start(SPEC, "--nodes", nodes)
     stand_in.wait_for(process, moment)
     process.send_signal(signal_)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=240)
     leftovers.assert_none()
     expected = -signal.SIGKILL if signal_ == signal.SIGKILL else 130
     assert process.returncode == expected, (out, err)
@@ -65,7 +65,7 @@ def test_a_second_interrupt_does_not_skip_the_clean_up(stand_in, leftovers):
     for _ in range(3):
         process.send_signal(signal.SIGINT)
         time.sleep(0.05)
-    process.communicate(timeout=60)
+    process.communicate(timeout=240)
     leftovers.assert_none()
     assert process.returncode == 130
 
@@ -80,7 +80,7 @@ def test_a_killed_guardian_leaves_no_process(stand_in, leftovers):
     process = stand_in.start(SPEC)
     stand_in.wait_for(process, "load in")
     os.kill(guardian_of(process.pid), signal.SIGKILL)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=240)
     assert process.returncode == 3
     assert "guardian-gone" in err
     now = leftovers.now()
@@ -129,7 +129,7 @@ def test_a_server_that_takes_the_port_meanwhile_is_not_taken_for_ours(stand_in, 
     stand_in.wait_for(process, "started")
     with http.server.ThreadingHTTPServer(("127.0.0.1", 8000), Impostor) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=240)
         server.shutdown()
     assert process.returncode == 3
     assert "Address already in use" in err

@@ -36,7 +36,7 @@ def supervisor(request, tmp_path, scratch, monkeypatch):
         yield real
 
 
-def heard(supervisor, wanted, within_s=10.0):
+def heard(supervisor, wanted, within_s=120.0):
     """Listen until something of this kind came."""
     deadline = time.monotonic() + within_s
     found = []
