@@ -12,7 +12,7 @@ from shardwright.bench.aiperf import Target
 from shardwright.bench.endpoint import Endpoint
 from shardwright.bench.failure import all_failed
 from shardwright.bench.job import KEPT_S, WORK, PodTool, job_objects, owned
-from shardwright.bench.pods.send_load import unpacked
+from shardwright.bench.pods.send_load import LogCut, unpacked
 from shardwright.bench.run import ResultFiles
 from shardwright.bench.scenario import Scenario
 from shardwright.model.cluster import OUTAGE_S, TRANSIENT, Cluster, Object, reference
@@ -117,7 +117,10 @@ class JobTool:
             self.clock.sleep(LOOK_S)
         ref = reference(pod)
         log = self._patiently(lambda: self.cluster.logs(ref, "bench", tail_lines=ALL_LINES))
-        files, status = unpacked(log)
+        try:
+            files, status = unpacked(log)
+        except LogCut as cut:
+            raise _log_cut(job) from cut
         if status != 0 or not files:
             raise all_failed(files.get(aiperf.RECORDS)) or _failed(tool, status, log)
         return files
@@ -182,6 +185,18 @@ def _never_started(job: Object, pod: Object | None) -> ShardwrightError:
         what=f"the pod of Job {job['metadata']['name']} did not start within {START_S:.0f} s",
         cause=why,
         remedy="make room for one CPU and 4 GiB, or pass the endpoint's URL and load it from here",
+        exit_code=ExitCode.FAILURE,
+    )
+
+
+def _log_cut(job: Object) -> ShardwrightError:
+    return ShardwrightError(
+        code="bench-log-cut",
+        what=f"the log of Job {job['metadata']['name']} lacks its beginning, and results with it",
+        cause="the kubelet keeps the end of a long log only: 10 MiB unless containerLogMaxSize "
+        "says otherwise, some 25,000 requests of AIPerf",
+        remedy="pass fewer --requests, or --runs for several shorter runs; or pass the endpoint's "
+        "URL and load it from inside the network",
         exit_code=ExitCode.FAILURE,
     )
 

@@ -59,7 +59,7 @@ def tool(cluster, folder, *tools):
 
 
 def result():
-    return "\n".join([*packed("vllm-bench.json", b'{"x": 1}'), f"{END} 0"])
+    return "\n".join([*packed("vllm-bench.json", b'{"x": 1}'), f"{END} 0 1"])
 
 
 def test_without_the_load_tools_image_the_engines_own_is_used(tmp_path):
@@ -84,7 +84,8 @@ def test_without_the_load_tools_image_the_engines_own_is_used(tmp_path):
     ("status", "log", "code"),
     [
         ({"phase": "Failed"}, "Error: no route", "load-tool-failed"),
-        ({"phase": "Succeeded"}, f"ValueError: tokenizer\n{END} 1", "load-tool-failed"),
+        ({"phase": "Succeeded"}, f"ValueError: tokenizer\n{END} 1 0", "load-tool-failed"),
+        ({"phase": "Succeeded"}, f"the end of a long log\n{END} 0 7", "bench-log-cut"),
         ({"phase": "Pending"}, "", "bench-not-started"),
     ],
 )
@@ -99,7 +100,7 @@ def test_a_load_that_fails_says_why_and_leaves_nothing(tmp_path, status, log, co
 def kept(records=()):
     lines = "\n".join(json.dumps(r) for r in records)
     packs = packed("profile_export.jsonl", lines.encode())
-    return "\n".join([*packs, f"{END} 1"])
+    return "\n".join([*packs, f"{END} 1 {len(packs)}"])
 
 
 def test_a_model_that_is_not_served_is_named_from_the_answers(tmp_path):

@@ -11,7 +11,7 @@ from tests.unit.bench.llama_endpoint import AIPERF, SCENARIO, TARGET, VLLM, endp
 from shardwright.bench.aiperf import Target
 from shardwright.bench.job import job_objects
 from shardwright.bench.pods import send_load
-from shardwright.bench.pods.send_load import END, packed, unpacked
+from shardwright.bench.pods.send_load import END, LogCut, packed, unpacked
 from shardwright.bench.vllm_bench import vllm_bench_argv
 from shardwright.model.errors import ShardwrightError
 
@@ -68,11 +68,15 @@ def test_a_trace_for_vllm_bench_is_of_tokens_and_has_every_prompt_in_blocks():
 
 def test_files_come_back_through_a_log_whole_or_not_at_all():
     data = (DATA / "vllm-bench-0.32.0.json").read_bytes()
-    log = "\n".join(["Starting", *packed("a.json", data), "noise", f"{END} 0"])
+    lines = packed("a.json", data) + packed("b.json", data)
+    log = "\n".join(["Starting", *lines, "noise", f"{END} 0 {len(lines)}"])
     files, status = unpacked(log)
     assert files["a.json"].encode() == data
     assert status == 0
-    assert unpacked("\n".join(packed("a.json", data))) == ({}, None)
+    assert unpacked("\n".join(lines)) == ({}, None)
+    for kept in (lines[1:], []):  # a kubelet has thrown the beginning away
+        with pytest.raises(LogCut):
+            unpacked("\n".join([*kept, f"{END} 0 {len(lines)}"]))
 
 
 def test_an_image_without_the_tool_is_said(tmp_path, monkeypatch, capsys):
