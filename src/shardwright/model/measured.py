@@ -60,7 +60,8 @@ class Measured:
     request, where the tool kept them; errors: distinct messages, most frequent first.
     effective_concurrency: requests in flight on average; send_delay: from the moment a request was
     due to the moment it left the client. window: the steady state that the figures are of, None if
-    they are of the whole run.
+    they are of the whole run. told_tokens_per_s: the tool's own word, for results that tell neither
+    how many requests nor how long.
     """
 
     tool: str
@@ -81,6 +82,12 @@ class Measured:
     errors: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = field(default=())
     window: Window | None = None
+    told_tokens_per_s: float | None = None
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the result says of how many requests its figures are."""
+        return self.num_completed + self.num_failed > 0 or self.latency is None
 
     @property
     def error_rate(self) -> float:
@@ -93,5 +100,5 @@ class Measured:
     def output_tokens_per_s(self) -> float | None:
         """Output tokens per second over the whole run."""
         if self.output_tokens is None or self.duration_s <= 0:
-            return None
+            return self.told_tokens_per_s
         return self.output_tokens / self.duration_s

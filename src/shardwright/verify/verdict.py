@@ -210,6 +210,8 @@ def _outcome(
     parts: list[tuple[str, Outcome | None, str]],
     findings: tuple[Finding, ...],
 ) -> tuple[Outcome, tuple[str, ...]]:
+    if not measured.is_counted:
+        return Outcome.INCONCLUSIVE, ("the result does not say of how many requests it is",)
     if measured.num_completed == 0:
         return Outcome.FAIL, ("no request completed",)
     reasons = [f"{name}: {reason}" for name, _, reason in parts if reason]

@@ -19,14 +19,7 @@ def verdict_text(measured: Measured, verdict: Verdict) -> str:
     out.append("")
     for term in verdict.terms:
         out.append(_term(term))
-    left_out = measured.window.num_left_out if measured.window else 0
-    total = measured.num_completed + measured.num_failed + left_out
-    line = (
-        f"  requests             {total}, {measured.num_failed} failed ({verdict.error_rate:.1%})"
-    )
-    if left_out:
-        line += f"; {measured.num_completed} of the steady state count"
-    out.append(line)
+    out.append(_requests(measured, verdict))
     if verdict.goodput_share is not None and any(t.objective_s for t in verdict.terms):
         out.append(
             f"  goodput              {verdict.goodput_share:.1%} of requests met every objective"
@@ -50,8 +43,20 @@ def verdict_text(measured: Measured, verdict: Verdict) -> str:
             out += [f"      {finding.remedy}"] if finding.remedy else []
         elif finding.remedy:
             out.append(f"  remedy: {finding.remedy}")
-    out.append(f"  measured by {tool} over {measured.duration_s:.1f} s, {_load(measured)}")
+    over = f" over {measured.duration_s:.1f} s" if measured.duration_s else ""
+    out.append(f"  measured by {tool}{over}, {_load(measured)}")
     return "\n".join(out) + "\n"
+
+
+def _requests(measured: Measured, verdict: Verdict) -> str:
+    if not measured.is_counted:
+        return "  requests             not told"
+    left_out = measured.window.num_left_out if measured.window else 0
+    total = measured.num_completed + measured.num_failed + left_out
+    line = (
+        f"  requests             {total}, {measured.num_failed} failed ({verdict.error_rate:.1%})"
+    )
+    return line + (f"; {measured.num_completed} of the steady state count" if left_out else "")
 
 
 def answer_words(message: str) -> str:

@@ -8,7 +8,8 @@ import pytest
 from shardwright.model.errors import ShardwrightError
 from shardwright.model.request import Slo
 from shardwright.verify.readers import read_result
-from shardwright.verify.verdict import judge
+from shardwright.verify.verdict import Outcome, judge
+from shardwright.verify.words import verdict_text
 
 DATA = Path(__file__).parents[2] / "data" / "bench"
 
@@ -118,6 +119,38 @@ def test_genai_perf_is_read_with_a_warning():
     assert measured.output_tokens == 3200
     assert measured.ttft.at(95) == pytest.approx(0.099)
     assert [f.code for f in measured.findings] == ["genai-perf-definitions"]
+
+
+def genai_perf(**config):
+    """As genai-perf of 2024 wrote it: no counts. Shape: triton perf_analyzer, issue 298."""
+    block = {"unit": "ms", "avg": 80.0, "p50": 79.0, "p95": 99.0, "max": 120.0}
+    document = {
+        "request_throughput": {"unit": "requests/sec", "avg": 2.0},
+        "request_latency": block,
+        "time_to_first_token": block,
+        "output_token_throughput": {"unit": "tokens/sec", "avg": 64.0},
+        "output_sequence_length": {"unit": "tokens", "avg": 32.0},
+        "input_config": {"model": ["demo"], "concurrency": 8, "request_count": 0, **config},
+    }
+    return read_result(json.dumps(document), "profile_export_genai_perf.json")
+
+
+def test_a_result_that_does_not_say_of_how_many_requests_it_is_cannot_tell():
+    measured = genai_perf(streaming=True)
+    assert measured.ttft.at(95) == pytest.approx(0.099)
+    assert measured.output_tokens_per_s == 64.0  # as the tool says it
+    verdict = judge(measured, Slo(ttft_s=0.2))
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.reasons == ("the result does not say of how many requests it is",)
+    text = verdict_text(measured, verdict)
+    assert "requests             not told" in text
+    assert "0.0 s" not in text
+
+
+def test_genai_perf_calls_the_whole_answer_its_first_token_where_nothing_was_streamed():
+    measured = genai_perf(streaming=False)
+    assert measured.ttft is None
+    assert measured.latency.at(95) == pytest.approx(0.099)
 
 
 def test_vllm_bench_with_every_request():

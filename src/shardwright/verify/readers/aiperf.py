@@ -2,7 +2,7 @@
 
 Per-request records come from profile_export.jsonl, whose warm-up lines do not count. Times there
 are milliseconds, instants nanoseconds. Seen with AIPerf 0.3.0, 0.8.0 and 0.13.0 (2026-11);
-genai-perf by its docs.
+genai-perf by its docs and by results of its users (perf_analyzer, issue 298), which tell no counts.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ def read(document: dict[str, Any], records: str | None) -> Measured:
     # `completed_request_count` includes failures; `request_count` does not
     completed = round(_value(document, "request_count") or (latency.count if latency else 0))
     config = _profiling_phase(document["input_config"])
+    # genai-perf gives the whole answer's time as that of its first token where nothing was streamed
+    is_streamed = is_aiperf or _find(document["input_config"], "streaming") is not False
     duration = _value(document, "benchmark_duration")
     rate = _value(document, "request_throughput")
     return Measured(
@@ -55,7 +57,7 @@ def read(document: dict[str, Any], records: str | None) -> Measured:
         output_tokens=_output_tokens(document, completed),
         concurrency=_load(config, "concurrency"),
         requests_per_s=_load(config, "rate") or _load(config, "request_rate"),
-        ttft=_distribution(document.get("time_to_first_token")),
+        ttft=_distribution(document.get("time_to_first_token")) if is_streamed else None,
         itl=_distribution(document.get("inter_token_latency")),
         latency=latency,
         effective_concurrency=_value(document, "effective_concurrency"),
@@ -63,6 +65,7 @@ def read(document: dict[str, Any], records: str | None) -> Measured:
         samples=tuple(_samples(records)) if records else (),
         errors=_error_messages(document),
         findings=() if is_aiperf else (_GENAI_PERF,),
+        told_tokens_per_s=_value(document, "output_token_throughput"),
     )
 
 
