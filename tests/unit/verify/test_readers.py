@@ -166,7 +166,7 @@ def test_vllm_bench_with_every_request():
 def test_guidellm_takes_the_last_benchmark_and_says_so():
     def dist(mean, p95):
         return {"successful": {"mean": mean, "count": 70, "total_sum": mean * 70,
-                               "percentiles": {"p50": mean, "p95": p95}}}  # fmt: skip
+                               "median": mean - 1, "percentiles": {"p95": p95}}}  # fmt: skip
 
     run = {
         "duration": 10.0,
@@ -181,6 +181,7 @@ def test_guidellm_takes_the_last_benchmark_and_says_so():
     measured = read_result(json.dumps({"benchmarks": [run, run]}), "benchmarks.json")
     assert (measured.num_completed, measured.num_failed) == (70, 2)
     assert measured.ttft.at(95) == pytest.approx(0.080)
+    assert measured.ttft.at(50) == pytest.approx(0.049)
     assert measured.output_tokens == 4480
     assert [f.code for f in measured.findings] == ["several-benchmarks"]
 

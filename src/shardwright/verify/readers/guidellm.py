@@ -55,14 +55,13 @@ def _distribution(block: dict[str, Any] | None, scale: float) -> Distribution | 
     done = (block or {}).get("successful")
     if not done or not done.get("count"):
         return None
+    ranks = {_NAMES[n]: float(v) for n, v in done["percentiles"].items() if n in _NAMES}
+    if done.get("median") is not None:  # which some versions keep out of the percentiles
+        ranks[50.0] = float(done["median"])
     return Distribution(
         count=int(done["count"]),
         mean=float(done["mean"]) * scale,
-        percentiles=tuple(
-            (rank, float(done["percentiles"][name]) * scale)
-            for name, rank in _NAMES.items()
-            if name in done["percentiles"]
-        ),
+        percentiles=tuple((rank, value * scale) for rank, value in sorted(ranks.items())),
     )
 
 
