@@ -26,7 +26,13 @@ from shardwright.planner.limits import (
 )
 from shardwright.planner.memory_question import MemoryQuestion
 from shardwright.planner.overheads import Overheads, overheads
-from shardwright.shape.split import MXFP4_COLS, MXFP4_COLS_BEFORE, stage_weights
+from shardwright.shape.expert_kernels import (
+    MXFP4_BEFORE,
+    MXFP4_BLACKWELL,
+    MXFP4_HOPPER,
+    ExpertPads,
+)
+from shardwright.shape.split import stage_weights
 
 NEWEST_VLLM: Version = (0, 33)
 GROUP_AWARE_SINCE: Version = (0, 24)
@@ -88,16 +94,17 @@ def _weights(question: MemoryQuestion, stage: Stage) -> int:
     is_old = question.engine == "vllm" and (
         version_of(question.version, NEWEST_VLLM) < NARROW_MXFP4_SINCE
     )
-    cols = MXFP4_COLS_BEFORE if is_old else MXFP4_COLS
-    return _held(question.shape, question.layout, replace(stage, index=0), question.dtype, cols)
+    is_blackwell = question.gpu.compute_capability.startswith("10.")
+    pads = MXFP4_BEFORE if is_old else MXFP4_BLACKWELL if is_blackwell else MXFP4_HOPPER
+    return _held(question.shape, question.layout, replace(stage, index=0), question.dtype, pads)
 
 
 @lru_cache(maxsize=4096)
 def _held(
-    shape: ModelShape, layout: Layout, stage: Stage, dtype: str | None, mxfp4_cols: int
+    shape: ModelShape, layout: Layout, stage: Stage, dtype: str | None, pads: ExpertPads
 ) -> int:
-    """Bytes of one rank's weights, which no GPU changes."""
-    return stage_weights(shape, layout, stage, dtype=dtype, mxfp4_cols=mxfp4_cols).total
+    """Bytes of one rank's weights, which the GPU changes by the kernels it has alone."""
+    return stage_weights(shape, layout, stage, dtype=dtype, pads=pads).total
 
 
 def _runtime_gib(layout: Layout, known: Overheads) -> float:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from shardwright.model.layout import Layout, Stage
 from shardwright.model.shape import Cut, ModelShape, Tensor
-from shardwright.shape.schemes import MXFP4, stored_bytes
+from shardwright.shape.expert_kernels import MXFP4_HOPPER, ExpertPads, padded, pads_of
+from shardwright.shape.schemes import stored_bytes
 
 VOCABULARY_PADDING = 64
 """Rows a vocabulary is padded to a multiple of before it is cut (vLLM DEFAULT_VOCAB_PADDING_SIZE;
@@ -35,13 +36,17 @@ def dtype_bytes(dtype: str) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankTensor:
-    """One tensor, or `copies` equal ones, as a rank holds it. bits: width of one stored element."""
+    """One tensor, or `copies` equal ones, as a rank holds it.
+
+    scale_bytes: what of num_bytes are scales that the engine allocates apart.
+    """
 
     tensor: Tensor
     rows: int
     cols: int
     copies: int
     num_bytes: int
+    scale_bytes: int = 0
 
 
 def ceil_div(value: int, parts: int) -> int:
@@ -53,19 +58,11 @@ def ceil_div(value: int, parts: int) -> int:
     return -(-value // parts)
 
 
-MXFP4_ROWS, MXFP4_COLS = 64, 128
-"""What MXFP4 expert kernels on Hopper pad features to. Source: vLLM fused_moe/oracle/mxfp4.py for
-rows; padded inputs are seen in measurements: gpt-oss-20b on H100, unpadded 12.83 GiB, takes 13.02
-in vLLM 0.25.1."""
-MXFP4_COLS_BEFORE = 256
-"""Before vLLM 0.12 and the kernels that came with it (gpt-oss-20b on H100, 0.11.0: 13.47 GiB)."""
-
-
 def rank_tensor(
-    tensor: Tensor, layout: Layout, element_bytes: int, mxfp4_cols: int = MXFP4_COLS
+    tensor: Tensor, layout: Layout, element_bytes: int, pads: ExpertPads | None = None
 ) -> RankTensor:
     """Cut one tensor for one rank of a layout; element_bytes is the width of the model's dtype,
-    mxfp4_cols what the engine's version pads the inputs of MXFP4 experts to.
+    pads what the kernel of the layer's MXFP4 experts pads them to.
 
     Routed experts go whole to expert-parallel ranks, else their features are cut over every rank
     that shares them (tensor and data parallel). A KV head is repeated where ranks outnumber heads.
@@ -92,8 +89,12 @@ def rank_tensor(
             rows = ceil_div(_up_to(rows, VOCABULARY_PADDING), parts)
         case Cut.NONE:
             pass
-    if tensor.scheme is MXFP4 and tensor.is_routed:
-        rows, cols = _up_to(rows, MXFP4_ROWS), _up_to(cols, mxfp4_cols)
+    if pads is not None and tensor.is_routed:
+        held = padded(tensor, rows, cols, pads, element_bytes)
+        return RankTensor(
+            tensor=tensor, rows=held.rows, cols=held.cols, copies=copies,
+            num_bytes=held.num_bytes * copies, scale_bytes=held.scale_bytes * copies,
+        )  # fmt: skip
     if tensor.scheme is not None:
         size = stored_bytes(tensor.scheme, rows, cols)
     else:
@@ -139,7 +140,7 @@ def stage_weights(
     stage: Stage,
     *,
     dtype: str | None = None,
-    mxfp4_cols: int = MXFP4_COLS,
+    pads: ExpertPads = MXFP4_HOPPER,
 ) -> StageWeights:
     """Return the weights on each rank of one pipeline stage.
 
@@ -152,7 +153,9 @@ def stage_weights(
     sizes: Counter[int] = Counter()
 
     def add(tensors: Iterable[Tensor], times: int = 1, part: str | None = None) -> None:
-        held = [rank_tensor(t, layout, width, mxfp4_cols) for t in tensors]
+        tensors = tuple(tensors)
+        layer_pads = pads_of(tensors, pads)
+        held = [rank_tensor(t, layout, width, layer_pads) for t in tensors]
         for rank in held:
             groups[part or _part(rank.tensor)] += rank.num_bytes * times
         for size in _allocations(held):
@@ -160,10 +163,11 @@ def stage_weights(
 
     layers = shape.layers[stage.first_layer : stage.first_layer + stage.num_layers]
     counts = Counter(map(id, layers))
-    absorbed = 0
+    absorbed, left = 0, 0
     for layer in {id(x): x for x in layers}.values():
         add(layer.tensors, counts[id(layer)])
         absorbed += _absorbed(layer.tensors, layout) * counts[id(layer)]
+        left = pads.left_bytes if pads_of(layer.tensors, pads) else left
     if is_first or (is_last and shape.tie_word_embeddings):
         add(shape.first, part="embedding")
     if is_last:
@@ -175,7 +179,7 @@ def stage_weights(
         embedding=groups["embedding"],
         attention=groups["attention"],
         mlp=groups["mlp"],
-        experts=groups["experts"],
+        experts=groups["experts"] + left,
         norms=groups["norms"],
         head=groups["head"],
         vision=groups["vision"],
@@ -213,7 +217,8 @@ def _allocations(held: Iterable[RankTensor]) -> list[int]:
     out: Counter[str] = Counter()
     for rank in held:
         prefix, _, name = rank.tensor.name.rpartition(".")
-        out[f"{prefix}.{_FUSED.get(name, name)}"] += rank.num_bytes
+        out[f"{prefix}.{_FUSED.get(name, name)}"] += rank.num_bytes - rank.scale_bytes
+        out[f"{prefix}.{_FUSED.get(name, name)}.scale"] += rank.scale_bytes
     return list(out.values())
 
 

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from shardwright.model.layout import Layout, Stage, stages_of
 from shardwright.model.shape import Cut, Tensor
 from shardwright.shape import load
+from shardwright.shape.expert_kernels import MXFP4_BEFORE, MXFP4_HOPPER
 from shardwright.shape.quantization import requantized
-from shardwright.shape.split import MXFP4_COLS_BEFORE, rank_tensor, stage_weights
+from shardwright.shape.schemes import MXFP4
+from shardwright.shape.split import rank_tensor, stage_weights
 
 GIB = 2**30
 
@@ -46,16 +48,29 @@ def test_weights_are_what_the_engine_logged(name, quantization, dtype, tp, per_s
     assert held == pytest.approx(logged_gib, rel=0.001)
 
 
-def test_mxfp4_experts_are_padded_less_since_vllm_0_12():
-    # vLLM's logs on H100: 13.47 GiB in 0.11.0, 13.02 in 0.25.1
-    shape = requantized(load("openai/gpt-oss-20b"), "none")
-    layout, stage = (
-        Layout(tensor_parallel=1),
-        Stage(index=0, first_layer=0, num_layers=shape.num_layers),
+@pytest.mark.parametrize(
+    ("name", "tp", "pads", "logged_gib", "off"),
+    [  # vLLM's logs on H100: 0.11.0 (llm-d-planner's), 0.25.1 (benchmarks/data/h100_starts.csv)
+        ("openai/gpt-oss-20b", 1, MXFP4_BEFORE, 13.47, 0.002),
+        ("openai/gpt-oss-20b", 1, MXFP4_HOPPER, 13.02, 0.003),
+        ("openai/gpt-oss-120b", 2, MXFP4_HOPPER, 31.36, 0.003),
+    ],
+)
+def test_mxfp4_experts_take_what_their_kernels_pad_them_to(name, tp, pads, logged_gib, off):
+    shape = requantized(load(name), "none")
+    stage = Stage(index=0, first_layer=0, num_layers=shape.num_layers)
+    held = stage_weights(shape, Layout(tensor_parallel=tp), stage, pads=pads).total / GIB
+    assert held == pytest.approx(logged_gib, rel=off)
+
+
+def test_hopper_pads_a_rank_s_features_and_the_scales_of_mxfp4_experts():
+    # gpt-oss at TP=2: 1,440 features a rank -> 1,472; gate and up together 2,944 rows, scales 3,072
+    up = Tensor(
+        name="up_proj", rows=2880, cols=2880, copies=1, cut=Cut.ROWS, scheme=MXFP4, is_routed=True
     )
-    before = stage_weights(shape, layout, stage, mxfp4_cols=MXFP4_COLS_BEFORE)
-    assert before.total / GIB == pytest.approx(13.47, rel=0.001)
-    assert stage_weights(shape, layout, stage).total / GIB == pytest.approx(13.02, rel=0.003)
+    held = rank_tensor(up, Layout(tensor_parallel=2), 2, MXFP4_HOPPER)
+    assert (held.rows, held.cols) == (1472, 2880)
+    assert held.num_bytes == 1472 * 1440 + 1536 * 90
 
 
 def test_vocabulary_is_padded_before_it_is_cut():
