@@ -13,6 +13,7 @@ import re2
 
 from shardwright.diagnose.evidence import Source
 
+MARKER_WORD: Final = "--- source:"
 _MARKER: Final = re2.compile(rb"(?m)^--- source: *([^\n]*)\n?")
 
 # first match wins; compared with the lower-cased label
@@ -66,7 +67,7 @@ def split_at_markers(chunk: bytes) -> Iterator[tuple[str | None, bytes]]:
     [(None, b'a\n'), ('x log', b'b\n')]
     """
     start, label = 0, None
-    if b"--- source:" in chunk:
+    if MARKER_WORD.encode() in chunk:
         for marker in _MARKER.finditer(chunk):
             if marker.start() > start or label is not None:
                 yield label, chunk[start : marker.start()]

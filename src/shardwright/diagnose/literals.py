@@ -94,33 +94,54 @@ def _leaf(run: str) -> list[Need]:
 
 @dataclass(slots=True)
 class Heat:
-    """Which words one document is full of, how many chunks of it were read, and how many of the
-    last ones the gate let through for nothing.
+    """Which words one document is full of, how many chunks of it were read, how many the gate kept
+    out, and how many of the last ones it let through for nothing.
+
+    guessed: words taken over from another document, given up once the gate is of no use with them.
     """
 
     num_chunks: int = 0
     num_missed: int = 0
+    num_kept_out: int = 0
     seen: Counter[str] = field(default_factory=Counter)
     hot: frozenset[str] = frozenset()
+    guessed: frozenset[str] = frozenset()
+
+    @property
+    def is_useful(self) -> bool:
+        """Whether the gate kept most chunks out."""
+        return 2 * self.num_kept_out > self.num_chunks
+
+    def give_up(self) -> bool:
+        """Tell whether there is nothing left to try, and begin anew without a guess otherwise."""
+        if self.num_missed <= _ENOUGH_MISSED:
+            return False
+        if not self.guessed:
+            return True
+        self.num_missed, self.hot, self.guessed = 0, frozenset(), frozenset()
+        return False
 
     def note(self, words: Iterable[bytes]) -> None:
         """Count a chunk with these words."""
         self.seen.update(word.decode("utf-8", "replace") for word in words)
         if any(count == _HOT_FROM for count in self.seen.values()):
-            self.hot = frozenset(word for word, n in self.seen.items() if n >= _HOT_FROM)
+            found = {word for word, count in self.seen.items() if count >= _HOT_FROM}
+            self.hot = self.guessed | found
 
 
 class Gate:
     """Tells chunks in which no pattern can match from those worth a look. Shared by threads."""
 
-    def __init__(self, patterns: Sequence[str]) -> None:
-        """Read what each pattern needs."""
+    def __init__(self, patterns: Sequence[str], always: Sequence[str] = ()) -> None:
+        """Read what each pattern needs. always: words in lower case that never become hot."""
         self._needs = tuple(need_of(pattern) for pattern in patterns)
+        self._always = frozenset(always)
+        self._cold = frozenset(word.encode() for word in always)
         self._words = lru_cache(maxsize=8)(self._words_without)
 
     def _words_without(self, hot: frozenset[str]) -> tuple[Any, tuple[int, ...]]:
         covers = [need.cover(hot) for need in self._needs]
-        words = sorted(frozenset().union(*(c for c in covers if c is not None)))
+        words = sorted(self._always.union(*(c for c in covers if c is not None)))
         options = re2.Options()
         options.max_mem = _MEMORY_BYTES
         options.case_sensitive = False
@@ -132,17 +153,18 @@ class Gate:
 
         done: patterns that are not looked for any more.
         """
-        if heat.num_missed > _ENOUGH_MISSED:
+        if heat.give_up():
             return None
         heat.num_missed += 1
         union, without = self._words(heat.hot)
         found = union.search(chunk)
         if found is not None:
             near = chunk[found.start() : found.start() + _LOOKED_AT_BYTES]
-            heat.note({m.group().lower() for m in union.finditer(near)})
+            heat.note({m.group().lower() for m in union.finditer(near)} - self._cold)
             return None
         left = tuple(set(without) - set(done))
         if len(left) > _MOST_DIRECT:
             return None
         heat.num_missed = 0
+        heat.num_kept_out += 1
         return tuple(sorted(left))

@@ -15,7 +15,12 @@ from typing import Any, Final
 
 import re2
 
-from shardwright.diagnose.blocks import source_of_file, source_of_label, split_at_markers
+from shardwright.diagnose.blocks import (
+    MARKER_WORD,
+    source_of_file,
+    source_of_label,
+    split_at_markers,
+)
 from shardwright.diagnose.evidence import (
     MAX_KEPT_BYTES,
     Block,
@@ -36,7 +41,7 @@ _MAX_MATCHES: Final = 200
 _ENOUGH: Final = 1000
 """After so many matches in a document a pattern is no longer run there."""
 _CHUNKS_UNGATED: Final = 8
-"""Chunks of a document read without the gate, which takes a tenth of a second to build."""
+"""Chunks of the first document read without the gate, which takes a tenth of a second to build."""
 _LOG_HEAD_BYTES: Final = 256 << 10
 _LOOK_BACK_BYTES: Final = 2000
 
@@ -57,19 +62,31 @@ class Patterns:
             self._compiled.append(re2.compile(pattern))
         self._filter.Compile()
         self._gate: Gate | None = None
+        self._hot: frozenset[str] = frozenset()
         self._texts = tuple(names)
 
-    def candidates(self, chunk: bytes, heat: Heat, done: Iterable[int]) -> Iterable[int]:
-        """Return indices of the patterns that may match in the chunk.
+    def gated(self, chunk: bytes, heat: Heat, done: Iterable[int]) -> Iterable[int] | None:
+        """Return the indices of the few patterns to run over a chunk in which no other matches and
+        no block begins; None: look closer.
 
         heat: of the document, kept between its chunks. done: patterns not looked for any more.
         """
         heat.num_chunks += 1
-        if heat.num_chunks > _CHUNKS_UNGATED:
-            self._gate = self._gate or Gate(self._texts)
-            direct = self._gate.direct(chunk, heat, done)
-            if direct is not None:
-                return direct
+        if self._gate is None and heat.num_chunks > _CHUNKS_UNGATED:
+            self._gate = Gate(self._texts, (MARKER_WORD,))
+        return None if self._gate is None else self._gate.direct(chunk, heat, done)
+
+    def heat(self) -> Heat:
+        """Begin a document with what the one before was full of: ranks of a group write alike."""
+        return Heat(hot=self._hot, guessed=self._hot)
+
+    def learn(self, heat: Heat) -> None:
+        """Keep what a document was full of, if the gate was of use there."""
+        if heat.is_useful:
+            self._hot = heat.hot
+
+    def candidates(self, chunk: bytes) -> Iterable[int]:
+        """Return the indices of the patterns whose words are in the chunk."""
         return self._filter.Match(chunk, potential=True) or ()
 
     def matches(self, index: int, chunk: bytes) -> Iterator[Any]:
@@ -96,8 +113,11 @@ class _Scan:
     hits: dict[str, list[Hit]] = field(default_factory=lambda: defaultdict(list))
     counts: Counter[str] = field(default_factory=Counter)
     line: int = 1
-    heat: Heat = field(default_factory=Heat)
     done: set[int] = field(default_factory=set)
+    heat: Heat = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.heat = self.patterns.heat()
 
     def begin(self, label: str, source: Source) -> None:
         index = len(self.blocks)
@@ -109,27 +129,32 @@ class _Scan:
 
     def feed(self, lines: bytes) -> None:
         """Take whole lines."""
-        for label, part in split_at_markers(lines):
+        text = strip_escapes(lines)
+        if b"\\" in text and b'\\"' in text:  # quotes inside JSON strings; one byte is quicker
+            text = text.replace(b'\\"', b'"')
+        few = self.patterns.gated(text, self.heat, self.done) if self.blocks else None
+        if few is not None:
+            self._take(text, few)
+            return
+        for label, part in split_at_markers(text):
             if label is not None:
                 self.line += 1
                 self.begin(label, source_of_label(label))
             elif not self.blocks:
                 head = part[:4000].decode("utf-8", "replace")
                 self.begin("", source_of_file(self.document, head))
-            self._scan(part)
-            self.line += part.count(b"\n")
+            self._take(part, self.patterns.candidates(part))
 
-    def _scan(self, raw: bytes) -> None:
-        part = strip_escapes(raw)
-        if b"\\" in part and b'\\"' in part:  # quotes inside JSON strings; one byte is quicker
-            part = part.replace(b'\\"', b'"')
+    def _take(self, part: bytes, indices: Iterable[int]) -> None:
+        """Run patterns over lines of the last block."""
         limit = _LOG_HEAD_BYTES if self.blocks[-1].source is Source.LOG else MAX_KEPT_BYTES
         head = self.heads[-1]
         if len(head) < limit:
             head += part[: limit - len(head)]
-        for index in self.patterns.candidates(part, self.heat, self.done):
+        for index in indices:
             if index not in self.done:
                 self._look(index, part)
+        self.line += part.count(b"\n")
 
     def _look(self, index: int, part: bytes) -> None:
         names = self.patterns.names[index]
@@ -211,6 +236,7 @@ def _scan_document(document: Document, patterns: Patterns) -> _Scanned:
     for lines in _whole_lines(document.chunks):
         if lines:
             scan.feed(lines)
+    patterns.learn(scan.heat)
     blocks = tuple(
         replace(block, text=bytes(head).decode("utf-8", "replace"))
         for block, head in zip(scan.blocks, scan.heads, strict=True)

@@ -92,3 +92,28 @@ def test_processes_and_threads_give_the_same(monkeypatch):
     monkeypatch.setattr("shardwright.diagnose.side_by_side.WORTH_FORKING_BYTES", 1)
     assert scan(documents(), compiled) == threaded
     assert threaded.hits
+
+
+def test_what_one_document_is_full_of_hides_nothing_in_the_next(monkeypatch):
+    """The second begins with the first one's words, and is given up and begun anew where they do
+    not help.
+    """
+    monkeypatch.setattr("shardwright.diagnose.scanning._CHUNKS_UNGATED", 1)
+    patterns = {s.name: f"(?m){s.pattern}" for c in load_causes() for s in c.signals if s.pattern}
+    quiet = "INFO 11-20 09:03:11 [loggers.py:257] Engine 000: 5.1 tokens/s, via P2P/CUMEM\n" * 20
+    first = [quiet.encode()] * 60
+    rng = random.Random(8)
+    second = [(quiet + rng.choice(TEXTS) + "\n").encode() for _ in range(60)]
+
+    def hits(*documents):
+        named = [Document(name=name, chunks=chunks) for name, chunks in documents]
+        found = scan(named, Patterns(patterns), num_workers=1).hits
+        return {
+            signal: [(h.document, h.line) for h in each if h.document == "b.log"]
+            for signal, each in found.items()
+            if any(h.document == "b.log" for h in each)
+        }
+
+    alone = hits(("b.log", second))
+    assert len(alone) > 20
+    assert hits(("a.log", first), ("b.log", second)) == alone
