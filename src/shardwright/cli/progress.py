@@ -15,7 +15,7 @@ from shardwright.rehearse.events import (
     Stage,
     Waiting,
 )
-from shardwright.verify.proof import Check
+from shardwright.verify.attempts import Check
 
 _SAY_EVERY_S = 10.0
 """How often a line about waiting is worth keeping in a log; a terminal shows every one."""

@@ -21,7 +21,7 @@ from shardwright.cli.bench_target import Aim
 from shardwright.drive.aiperf import AiperfProcess
 from shardwright.drive.openai import engine_version
 from shardwright.rehearse.events import PhaseDone
-from shardwright.verify.proof import Check
+from shardwright.verify.attempts import Check
 from shardwright.verify.verdict import judge
 
 if TYPE_CHECKING:

@@ -55,9 +55,10 @@ from shardwright.rehearse.shrink import shrink
 from shardwright.rehearse.text import report_text
 from shardwright.render.names import object_name
 from shardwright.render.objects import kubernetes_objects
+from shardwright.verify.attempts import Check
 from shardwright.verify.client import Client
 from shardwright.verify.identity import RankMatch
-from shardwright.verify.proof import Check, Prover
+from shardwright.verify.proof import Prover
 
 if TYPE_CHECKING:
     from shardwright.cli.resolve import Resolved

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from shardwright.cli.cluster import change_json, change_line
 from shardwright.deploy.target import Done, Event, Milestone, Moved, Told, Waiting
-from shardwright.verify.proof import Check
+from shardwright.verify.attempts import Check
 
 if TYPE_CHECKING:
     from shardwright.deploy.changes import ObjectChange

@@ -26,10 +26,10 @@ from shardwright.model.launch import LaunchPlan
 from shardwright.model.plan import Plan
 from shardwright.model.running import Clock, Line
 from shardwright.render.names import object_name
+from shardwright.verify.attempts import Check
 from shardwright.verify.client import Client
 from shardwright.verify.first_use import FirstUse
 from shardwright.verify.identity import RankMatch, match_ranks, ranks_seen
-from shardwright.verify.proof import Check
 from shardwright.verify.quantities import Quantity, quantities
 from shardwright.verify.ranklog import RankLog
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shardwright.verify.proof import Check
+from shardwright.verify.attempts import Check
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from shardwright.model.launch import LaunchPlan
 from shardwright.rehearse.change import Change
 from shardwright.rehearse.events import PhaseDone
 from shardwright.rehearse.resolve import Surroundings
-from shardwright.verify.proof import Check
+from shardwright.verify.attempts import Check
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,8 @@ from shardwright.rehearse.cluster_drill import Aftermath
 from shardwright.rehearse.drill import Drill
 from shardwright.rehearse.events import PhaseDone
 from shardwright.verify.agreement import Agreement
+from shardwright.verify.attempts import Check
 from shardwright.verify.identity import RankMatch
-from shardwright.verify.proof import Check
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

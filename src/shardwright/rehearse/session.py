@@ -28,9 +28,10 @@ from shardwright.rehearse.report import (
 from shardwright.rehearse.start import Starter, died
 from shardwright.rehearse.watch import Watch
 from shardwright.verify.agreement import Agreement, Chosen, compare
+from shardwright.verify.attempts import Check, tried
 from shardwright.verify.client import BadAnswer, Client
 from shardwright.verify.identity import RankMatch, match_ranks, ranks_seen
-from shardwright.verify.proof import Check, Prover, choose_all, score_all, tried
+from shardwright.verify.proof import Prover, choose_all, score_all
 
 GRACE_S = 4.0
 """Programs get this long to end by themselves; the engine leaves files behind either way."""

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from shardwright.model.running import Clock, Unreachable
+from shardwright.model.running import Clock
 from shardwright.verify.agreement import Chosen, Scored
+from shardwright.verify.attempts import Check, healthy, listed, streamed, tried
 from shardwright.verify.client import BadAnswer, Client
 
 NUM_TOKENS = 12
@@ -29,16 +30,6 @@ def prompts(vocab_size: int, count: int, length: int = 16) -> tuple[tuple[int, .
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One thing tried on the running endpoint, and how it went."""
-
-    name: str
-    passed: bool
-    detail: str
-    took_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Prover:
     """Tries one endpoint; every try says in a few words what came, or raises BadAnswer."""
 
@@ -50,8 +41,8 @@ class Prover:
     def checks(self) -> Iterator[Check]:
         """Try everything in turn; a failed check is a result, never an exception."""
         tries: list[tuple[str, Callable[[], str]]] = [
-            ("health", self._health),
-            ("models", self._models),
+            ("health", lambda: healthy(self.client, self.health_path)),
+            ("models", lambda: listed(self.client)),
             ("chat", self._chat),
             ("stream", self._stream),
             ("batch", self._batch),
@@ -61,18 +52,6 @@ class Prover:
         for name, attempt in tries:
             yield tried(name, attempt, self.clock)
 
-    def _health(self) -> str:
-        status = self.client.status(self.health_path)
-        if status != 200:
-            raise BadAnswer(f"{self.health_path} answered {status}")
-        return f"{self.health_path} answers 200"
-
-    def _models(self) -> str:
-        names = [model["id"] for model in self.client.get("/v1/models")["data"]]
-        if self.client.model not in names:
-            raise BadAnswer(f"{self.client.model} is not among {names}")
-        return f"serves {self.client.model}"
-
     def _chat(self) -> str:
         answer = self.client.chat(_WORDS, NUM_TOKENS)
         made = answer["usage"]["completion_tokens"]
@@ -81,13 +60,7 @@ class Prover:
         return f"{made} tokens"
 
     def _stream(self) -> str:
-        began, first, chunks = self.clock.now(), None, 0
-        for chunk in self.client.stream_chat(_WORDS, NUM_TOKENS):
-            first = first if first is not None else self.clock.now() - began
-            chunks += bool(chunk["choices"])
-        if first is None or chunks < 2:
-            raise BadAnswer(f"{chunks} chunks")
-        return f"{chunks} chunks, the first after {first:.1f} s"
+        return streamed(self.client.stream_chat(_WORDS, NUM_TOKENS), self.clock, at_least=2)
 
     def _batch(self) -> str:
         asked = prompts(self.vocab_size, NUM_CONCURRENT)
@@ -116,15 +89,3 @@ def score_all(
     """Let the endpoint score what another chose for the same prompts."""
     asked = prompts(vocab_size, NUM_PROMPTS)
     return tuple(client.score(p, c) for p, c in zip(asked, chosen, strict=True))
-
-
-def tried(name: str, attempt: Callable[[], str], clock: Clock) -> Check:
-    """Make one attempt; what goes wrong with it is its result."""
-    began = clock.now()
-    try:
-        detail, passed = attempt(), True
-    except (Unreachable, BadAnswer) as error:
-        detail, passed = str(error), False
-    except (KeyError, IndexError, TypeError) as error:
-        detail, passed = f"the answer lacks {error!r}", False
-    return Check(name=name, passed=passed, detail=detail, took_s=clock.now() - began)
