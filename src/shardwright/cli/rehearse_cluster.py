@@ -21,7 +21,7 @@ from shardwright.cli.progress import Progress
 from shardwright.cli.render import launch_plan, write_files
 from shardwright.cli.resolve import resolve
 from shardwright.cli.rollout_output import Teller
-from shardwright.cli.staging import MAX_MODEL_LEN, published_config
+from shardwright.cli.staging import shrunk
 from shardwright.deploy.dry_run import planned_changes
 from shardwright.deploy.inventory import COMPONENT, INSTANCE
 from shardwright.deploy.outcome import Outcome, Result
@@ -34,24 +34,18 @@ from shardwright.diagnose.doctor import as_text
 from shardwright.drive.clock import SystemClock
 from shardwright.drive.kube import KubeCluster, connect
 from shardwright.drive.kubectl import Kubectl
-from shardwright.engines import find_engine
 from shardwright.engines.rehearsal import Rehearsal
-from shardwright.launch.build import build_launch_plan
 from shardwright.model.cluster import Cluster, Object, ObjectRef
 from shardwright.model.errors import ExitCode, ShardwrightError, usage_error
 from shardwright.model.finding import Severity
 from shardwright.model.plain import plain
 from shardwright.model.running import Clock, Leftovers
-from shardwright.planner.plan import make_plan
 from shardwright.rehearse.change import Substitution
 from shardwright.rehearse.cluster_drill import Aftermath
-from shardwright.rehearse.coverage import refuse
 from shardwright.rehearse.events import Stage
 from shardwright.rehearse.markdown import report_markdown
 from shardwright.rehearse.on_cluster import ClusterScene, cluster_scene
 from shardwright.rehearse.report import Report, layout_words, not_proved_by, proved_by
-from shardwright.rehearse.scene import refuse_unrehearsed, rehearsed_layout
-from shardwright.rehearse.shrink import shrink
 from shardwright.rehearse.text import report_text
 from shardwright.render.names import object_name
 from shardwright.render.objects import kubernetes_objects
@@ -141,26 +135,18 @@ def scene_of(
             "a rehearsal on a cluster needs an image with the CPU engine and this package",
             remedy="pass --image; the test bed brings testbed.local/vllm-cpu:1",
         )
-    request = resolved.request
-    engine = find_engine(request.engine.name)
-    plan = make_plan(request, resolved.shape)
-    deployed = build_launch_plan(request, resolved.shape, plan)
-    rules = refuse_unrehearsed(deployed, plan.layout, engine.rehearsal)
-    layout = rehearsed_layout(plan.layout, ranks)
-    published = published_config(request, folder)
-    refuse(engine.name, published)
-    small = shrink(published, plan.layout, layout, engine.split_layers)
+    cut = shrunk(resolved, folder, ranks)
     sizes = Substitution(
-        tensor_parallel=layout.tensor_parallel,
-        layers=small.layers,
+        tensor_parallel=cut.layout.tensor_parallel,
+        layers=cut.small.layers,
         model_path="",
-        max_model_len=min(MAX_MODEL_LEN, plan.max_model_len),
+        max_model_len=cut.max_model_len,
         image=where.image,
         interface="eth0",
     )
-    space = f"{deployed.name}-rehearsal"
-    scene = cluster_scene(deployed, small, sizes, rules, space)
-    return scene, rules, small.shape.vocab_size
+    space = f"{cut.deployed.name}-rehearsal"
+    scene = cluster_scene(cut.deployed, cut.small, sizes, cut.rules, space)
+    return scene, cut.rules, cut.small.shape.vocab_size
 
 
 def _drill(

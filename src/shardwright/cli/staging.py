@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,9 +33,45 @@ if TYPE_CHECKING:
     from shardwright.cli.resolve import Resolved
     from shardwright.engines.rehearsal import Rehearsal
     from shardwright.model.launch import LaunchPlan
+    from shardwright.model.layout import Layout
     from shardwright.model.request import Request
 
 MAX_MODEL_LEN = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shrunk:
+    """What is deployed and what of it is rehearsed: fewer ranks of a small model.
+
+    rules: how the engine is rehearsed. max_model_len: tokens, of the small model.
+    """
+
+    deployed: LaunchPlan
+    deployed_layout: Layout
+    layout: Layout
+    rules: Rehearsal
+    small: SmallModel
+    max_model_len: int
+
+
+def shrunk(resolved: Resolved, folder: Path, ranks: tuple[int, int] | None) -> Shrunk:
+    """Decide what is rehearsed of a spec. Raises ShardwrightError for what cannot be."""
+    request = resolved.request
+    engine = find_engine(request.engine.name)
+    plan = make_plan(request, resolved.shape)
+    deployed = build_launch_plan(request, resolved.shape, plan)
+    rules = refuse_unrehearsed(deployed, plan.layout, engine.rehearsal)
+    layout = rehearsed_layout(plan.layout, ranks)
+    published = published_config(request, folder)
+    refuse(engine.name, published)
+    return Shrunk(
+        deployed=deployed,
+        deployed_layout=plan.layout,
+        layout=layout,
+        rules=rules,
+        small=shrink(published, plan.layout, layout, engine.split_layers),
+        max_model_len=min(MAX_MODEL_LEN, plan.max_model_len),
+    )
 
 
 def stage(
@@ -45,15 +82,8 @@ def stage(
     progress: Progress,
 ) -> Scene:
     """Prepare a rehearsal. Raises ShardwrightError for whatever would make it fail."""
-    request = resolved.request
-    engine = find_engine(request.engine.name)
-    plan = make_plan(request, resolved.shape)
-    deployed = build_launch_plan(request, resolved.shape, plan)
-    rules = refuse_unrehearsed(deployed, plan.layout, engine.rehearsal)
-    layout = rehearsed_layout(plan.layout, ranks)
-    published = published_config(request, folder)
-    refuse(engine.name, published)
-    small = shrink(published, plan.layout, layout, engine.split_layers)
+    cut = shrunk(resolved, folder, ranks)
+    deployed, layout, rules, small = cut.deployed, cut.layout, cut.rules, cut.small
     folder_of_small = _checkpoint(small)
     num_members = members_for(len(deployed.group.members), layout.gpus_per_replica)
     is_isolated = nodes == "namespaces"
@@ -61,14 +91,14 @@ def stage(
         tensor_parallel=layout.tensor_parallel,
         layers=small.layers,
         model_path=str(folder_of_small),
-        max_model_len=min(MAX_MODEL_LEN, plan.max_model_len),
+        max_model_len=cut.max_model_len,
         env=_engine_env(rules, layout.gpus_per_replica // num_members),
         interface="eth0" if is_isolated else "lo",
     )
     small_plan, changes = substitute(deployed, substitution, rules)
     small_plan = with_rendezvous(small_plan)
     _check(small_plan, rules, is_isolated, None)  # before an engine of several GB is fetched
-    installed = ensure(engine.name, progress.say)
+    installed = ensure(resolved.request.engine.name, progress.say)
     home, version = installed.programs, installed.version
     _check(small_plan, rules, is_isolated, home)
     scene = Scene(
@@ -82,7 +112,7 @@ def stage(
         model_path=str(folder_of_small),
         is_isolated=is_isolated,
     )
-    progress.say(f"plan: {plan.layout}; here: {layout}, {scene.nodes}")
+    progress.say(f"plan: {cut.deployed_layout}; here: {layout}, {scene.nodes}")
     progress.say(f"model: {folder_of_small}")
     return scene
 
