@@ -21,19 +21,22 @@ from shardwright.shape.decoder import Decoder
 from shardwright.shape.families import FAMILIES, generic
 from shardwright.shape.fields import Fields
 from shardwright.shape.gemma4 import build_gemma4
-from shardwright.shape.hybrid import build_granite_hybrid, build_nemotron_h, build_qwen_hybrid
+from shardwright.shape.hybrid import build_qwen_hybrid
 from shardwright.shape.kimi import build_kimi_linear
 from shardwright.shape.latent import build_latent
+from shardwright.shape.mamba import build_granite_hybrid, build_nemotron_h
 from shardwright.shape.singular import (
     build_falcon,
-    build_llama4,
     build_mimo,
-    build_mimo_v2,
-    build_minimax_m3,
     build_mllama,
     build_nas,
     build_phi3_small,
     build_qwen1,
+)
+from shardwright.shape.singular_experts import (
+    build_llama4,
+    build_mimo_v2,
+    build_minimax_m3,
     build_step,
 )
 from shardwright.shape.standard import build
