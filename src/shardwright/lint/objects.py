@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 from shardwright.lint.documents import BrokenYamlError, Document, Spot, read_documents
 
@@ -145,15 +146,36 @@ def _collect(
     metadata = value.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     name, namespace = metadata.get("name"), metadata.get("namespace")
-    found.append(
-        KubeObject(
-            data=value,
-            api_version=api_version,
-            kind=kind,
-            name=str(name) if isinstance(name, str | int) else "",
-            namespace=str(namespace) if isinstance(namespace, str | int) else "",
-            file=file,
-            spot=spot,
-            duplicates=duplicates,
-        )
+    obj = KubeObject(
+        data=value,
+        api_version=api_version,
+        kind=kind,
+        name=str(name) if isinstance(name, str | int) else "",
+        namespace=str(namespace) if isinstance(namespace, str | int) else "",
+        file=file,
+        spot=spot,
+        duplicates=duplicates,
     )
+    found.append(obj)
+    if kind == "DisaggregatedSet":
+        found.extend(_roles(obj))
+
+
+def _roles(obj: KubeObject) -> Iterator[KubeObject]:
+    """Yield the LeaderWorkerSets that a DisaggregatedSet's controller makes, one for each role.
+
+    Source: kubernetes-sigs/lws, `spec.roles[*]` has the metadata and spec of a LeaderWorkerSet.
+    """
+    spec = obj.data.get("spec")
+    roles = spec.get("roles") if isinstance(spec, dict) else None
+    for index, role in enumerate(roles if isinstance(roles, list) else ()):
+        if isinstance(role, dict):
+            yield replace(
+                obj,
+                data=role,
+                api_version="leaderworkerset.x-k8s.io/v1",
+                kind="LeaderWorkerSet",
+                name=f"{obj.name}-{role.get('name') or index}",
+                spot=obj.spot_at(("spec", "roles", index)),
+                duplicates=(),
+            )

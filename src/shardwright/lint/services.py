@@ -45,7 +45,12 @@ class Service:
 def _is_set_by_controller(label: str) -> bool:
     """True for labels controllers put on single pods, which no template shows."""
     return label.startswith(
-        ("statefulset.kubernetes.io/", "apps.kubernetes.io/", "batch.kubernetes.io/")
+        (
+            "statefulset.kubernetes.io/",
+            "apps.kubernetes.io/",
+            "batch.kubernetes.io/",
+            "disaggregatedset.x-k8s.io/",
+        )
     )
 
 

@@ -48,3 +48,61 @@ def test_what_runs_no_pods_is_none():
 def test_a_patch_names_only_what_it_changes():
     spec = {"template": {"spec": {"containers": [{"name": "c", "args": ["$(X)"]}]}}}
     assert workload("Deployment", spec) is None
+
+
+def test_roles_of_a_disaggregated_set_are_groups_of_their_own(linted):
+    found = linted(
+        """
+        apiVersion: disaggregatedset.x-k8s.io/v1
+        kind: DisaggregatedSet
+        metadata: {name: pd}
+        spec:
+          roles:
+            - name: prefill
+              spec:
+                leaderWorkerTemplate:
+                  size: 1
+                  workerTemplate:
+                    spec:
+                      containers:
+                        - name: vllm
+                          image: vllm/vllm-openai:v0.33.0
+                          args: [m, --tensor-parallel-size=1]
+                          resources: {limits: {nvidia.com/gpu: 1, memory: 64Gi}}
+            - name: decode
+              spec:
+                leaderWorkerTemplate:
+                  size: 1
+                  workerTemplate:
+                    spec:
+                      containers:
+                        - name: vllm
+                          image: vllm/vllm-openai:v0.33.0
+                          args: [m, --tensor-parallel-size=8]
+                          resources: {limits: {nvidia.com/gpu: 4, memory: 64Gi}}
+        """
+    )
+    wrong = found.one("gpus-do-not-match-ranks")
+    assert (wrong.object, wrong.line) == ("LeaderWorkerSet/pd-decode", 27)
+
+
+def test_pods_in_a_job_set_are_found(linted):
+    found = linted(
+        """
+        apiVersion: jobset.x-k8s.io/v1alpha2
+        kind: JobSet
+        metadata: {name: batch}
+        spec:
+          replicatedJobs:
+            - name: a
+              template:
+                spec:
+                  template:
+                    spec:
+                      containers:
+                        - name: vllm
+                          image: vllm/vllm-openai:v0.33.0
+                          args: [m, --tensor-paralel-size=8]
+        """
+    )
+    assert found.one("flag-unknown").line == 15

@@ -44,9 +44,17 @@ def _is_concerned(member: Member) -> bool:
     )
 
 
+def _mounts_itself(member: Member) -> bool:
+    """True for the Ray container of a KubeRay pod, its first: the operator gives it a memory volume
+    at /dev/shm as large as its memory (ray-operator, BuildPod, `shared-mem`).
+    """
+    return member.is_kuberay and member.container is member.pod.containers[0]
+
+
 def _shm_missing(scene: Scene) -> Iterator[Found]:
     for member in scene.members:
-        if _is_concerned(member) and member.container.mount_at(_SHM) is None:
+        is_mounted = _mounts_itself(member) or member.container.mount_at(_SHM) is not None
+        if _is_concerned(member) and not is_mounted:
             need = needed_shm_bytes(member)
             yield Found(
                 object=member.object,

@@ -54,7 +54,8 @@ def read_workload(obj: KubeObject) -> Workload | None:
     if reader is not None:
         workload = reader(obj)
         return workload if workload.pods and not _is_patch(workload) else None
-    if obj.kind in _PODLESS or not obj.group or obj.group.endswith("k8s.io"):
+    is_own = obj.group.endswith("k8s.io") and not obj.group.endswith(".x-k8s.io")
+    if obj.kind in _PODLESS or not obj.group or is_own:
         return None
     pods = tuple(_search(obj.data.get("spec"), ("spec",), 0))
     return Workload(manifest=obj, pods=pods, replicas=1, is_managed=True) if pods else None
@@ -191,7 +192,15 @@ _READERS: dict[str, Callable[[KubeObject], Workload]] = {
     "MPIJob": _mpi_job,
     **dict.fromkeys(_RAY_CLUSTER_AT, _ray_cluster),
 }
-_PODLESS = frozenset({"CustomResourceDefinition", "Application", "HelmRelease", "Kustomization"})
+_PODLESS = frozenset(
+    {
+        "CustomResourceDefinition",
+        "Application",
+        "HelmRelease",
+        "Kustomization",
+        "DisaggregatedSet",  # its roles are read as LeaderWorkerSets (`objects`)
+    }
+)
 
 
 def _search(value: object, path: Path, depth: int) -> list[Pod]:
