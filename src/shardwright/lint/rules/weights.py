@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from shardwright.lint.bundle import Member
@@ -13,6 +14,7 @@ from shardwright.model.finding import Severity
 from shardwright.model.units import gib, parse_quantity
 
 _TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN", "HUGGINGFACE_TOKEN")
+_PLACEHOLDER = re.compile(r"\$\{?[A-Za-z_]\w*\}?|<[^<>]+>|\{\{.*\}\}")
 _CACHES = ("/root/.cache/huggingface/hub", "/root/.cache/huggingface", "/root/.cache")
 _KEPT = frozenset(
     {"persistentVolumeClaim", "hostPath", "nfs", "csi", "ephemeral", "cephfs", "glusterfs", "image"}
@@ -77,6 +79,21 @@ def _gated_without_token(scene: Scene) -> Iterator[Found]:
         )
 
 
+def _token_not_filled_in(scene: Scene) -> Iterator[Found]:
+    for member, engine in scene.hub_engines:
+        if not is_gated(engine.model):
+            continue
+        for name in _TOKENS:
+            variable = member.container.env.get(name)
+            value = variable.value if variable else None
+            if variable is not None and value is not None and _PLACEHOLDER.fullmatch(value):
+                yield Found(
+                    object=member.object,
+                    path=variable.path,
+                    what=f"{name} is the text {value!r}, and {engine.model} is gated",
+                )
+
+
 def _cache_read_only(scene: Scene) -> Iterator[Found]:
     for member, engine in scene.hub_engines:
         container = member.container
@@ -137,6 +154,18 @@ RULES = (
         ),
         references=("https://huggingface.co/docs/hub/models-gated",),
         check=_gated_without_token,
+    ),
+    Rule(
+        code="token-not-filled-in",
+        severity=Severity.WARNING,
+        title="a token that is a placeholder",
+        why=(
+            "Kubernetes fills in $(NAME) alone, and only from variables of the container: $NAME and"
+            " <name> reach the hub as they stand, which answers 401 for a gated model."
+        ),
+        remedy="take it from a Secret: valueFrom.secretKeyRef; or run envsubst before you apply",
+        references=("https://huggingface.co/docs/hub/models-gated",),
+        check=_token_not_filled_in,
     ),
     Rule(
         code="cache-read-only",
