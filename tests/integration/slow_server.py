@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -20,13 +21,16 @@ class SlowServer:
     """One server. slots: requests served at once; fail_every: every n-th is answered with 500.
 
     swap_after: from this request on it serves the model `other` and answers 404 for any other name.
+    die_after: with this request the process ends. collects: answers are sent once they are whole,
+    as by a proxy that buffers.
     """
 
     def __init__(
-        self, *, ttft_s, itl_s, slots=1000, fail_every=0, model="slow", kv_tokens=0, swap_after=0
-    ):
+        self, *, ttft_s, itl_s, slots=1000, fail_every=0, model="slow", kv_tokens=0, swap_after=0,
+        die_after=0, collects=False,
+    ):  # fmt: skip
         self.ttft_s, self.itl_s, self.model = ttft_s, itl_s, model
-        self.swap_after = swap_after
+        self.swap_after, self.die_after, self.collects = swap_after, die_after, collects
         self.slots, self.fail_every, self.kv_tokens = slots, fail_every, kv_tokens
         self.free = asyncio.Semaphore(slots)
         self.seen = self.running = self.waiting = self.preemptions = 0
@@ -61,6 +65,8 @@ class SlowServer:
         if path != "/v1/chat/completions":
             return await _plain(writer, 404, "{}")
         self.seen += 1
+        if self.seen == self.die_after:
+            os._exit(1)
         if self.fail_every and self.seen % self.fail_every == 0:
             return await _plain(writer, 500, json.dumps({"error": {"message": "out of luck"}}))
         asked = json.loads(body)
@@ -86,10 +92,13 @@ class SlowServer:
                 )
                 clock = asyncio.get_running_loop()
                 due = clock.time() + self.ttft_s
-                for _ in range(count):
+                for number in range(count):
                     await asyncio.sleep(max(0.0, due - clock.time()))
                     due += self.itl_s
-                    await _event(writer, {"choices": [{"index": 0, "delta": {"content": " the"}}]})
+                    if not self.collects:
+                        await _token(writer, " the")
+                    elif number == count - 1:
+                        await _token(writer, " the" * count)
                 usage = {"prompt_tokens": 1, "completion_tokens": count, "total_tokens": count + 1}
                 await _event(writer, {"choices": [], "usage": usage})
                 await _chunk(writer, b"data: [DONE]\n\n")
@@ -119,6 +128,10 @@ async def _plain(writer, status, text, kind="application/json"):
     await writer.drain()
 
 
+async def _token(writer, text):
+    await _event(writer, {"choices": [{"index": 0, "delta": {"content": text}}]})
+
+
 async def _event(writer, value):
     value = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "slow", **value}
     await _chunk(writer, f"data: {json.dumps(value)}\n\n".encode())
@@ -146,11 +159,14 @@ async def _main():
     parser.add_argument("--slots", type=int, default=1000)
     parser.add_argument("--fail-every", type=int, default=0)
     parser.add_argument("--swap-after", type=int, default=0)
+    parser.add_argument("--die-after", type=int, default=0)
+    parser.add_argument("--collects", action="store_true")
     parser.add_argument("--kv-slots", type=int, default=0, help="running requests that fill it")
     asked = parser.parse_args()
     served = SlowServer(
         ttft_s=asked.ttft, itl_s=asked.itl, slots=asked.slots, fail_every=asked.fail_every,
-        kv_tokens=asked.kv_slots, swap_after=asked.swap_after,
+        kv_tokens=asked.kv_slots, swap_after=asked.swap_after, die_after=asked.die_after,
+        collects=asked.collects,
     )  # fmt: skip
     server = await asyncio.start_server(served.handle, "127.0.0.1", asked.port)
     print(f"listening on {server.sockets[0].getsockname()[1]}", flush=True)

@@ -76,6 +76,28 @@ def test_a_model_that_is_swapped_before_the_load_is_named(tmp_path):
     assert "does not serve slow; it serves other" in done.stderr
 
 
+def test_a_server_that_dies_during_the_load_fails_it_with_the_reason(tmp_path):
+    with slow_server(*DELAYS, "--die-after", "20") as url:
+        code, result, out = bench(url, tmp_path, "--concurrency", "2", "--requests", "40",
+                                  "--ttft-ms", "60000", "--percentile", "50")  # fmt: skip
+    [run] = result["runs"]
+    assert (code, result["outcome"]) == (1, "fail")
+    # two warm up and 17 are answered; the one in flight beside the last and 21 more are not
+    assert 16 <= run["measured"]["num_completed"] <= 18
+    assert any("onnect" in message for message in run["measured"]["errors"])
+    assert "requests failed" in (out / "report.md").read_text()
+
+
+def test_answers_that_a_proxy_collects_are_told_from_streamed_ones(tmp_path):
+    with slow_server(*DELAYS, "--collects") as url:
+        _, result, _ = bench(url, tmp_path, "--concurrency", "2", "--requests", "10",
+                             "--ttft-ms", "60000", "--percentile", "50")  # fmt: skip
+    [run] = result["runs"]
+    assert "answers-in-one-piece" in [f["code"] for f in run["verdict"]["findings"]]
+    # the first token comes with the last: 0.1 + 5 x 0.02
+    assert run["verdict"]["terms"][0]["low_s"] >= 0.19
+
+
 def test_an_interrupt_ends_the_load_tool_and_all_its_workers(tmp_path):
     with slow_server(*DELAYS) as url:
         command = command_of(url, tmp_path, "--concurrency", "2", "--requests", "5000")

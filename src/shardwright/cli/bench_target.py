@@ -98,6 +98,12 @@ def aim_here(wanted: Wanted, url: str, question: Question, say: Callable[[str], 
             "--tool vllm and --image are for endpoints of a cluster; this load is sent from here",
             remedy="leave them out, or name the endpoint instead of its URL",
         )
+    if wanted.tokenizer and wanted.tokenizer[0] in "/.~" and not Path(wanted.tokenizer).is_dir():
+        raise usage_error(
+            "tokenizer-not-found",
+            f"--tokenizer {wanted.tokenizer} is no directory of this machine",
+            remedy="pass the directory that holds tokenizer.json, or a Hugging Face id",
+        )
     key = _api_key(wanted.api_key_env)
     model = served_models(url, key)[0]
     tool = AiperfProcess(

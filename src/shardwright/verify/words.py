@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 
 from shardwright.model.measured import Measured
 from shardwright.verify.verdict import Outcome, Term, Verdict
 
+_CLIENT_ERROR = re.compile(
+    r"""Client\w+\(ConnectionKey\(.*\), (\w+)\((?:-?\d+, )?["']?(.*?)["']?\)\)"""
+)
+"""The representation of an aiohttp error, which AIPerf gives as the message. Source: aiohttp 3."""
 _NAMES = {"ttft": "time to first token", "itl": "time between tokens"}
 _MARKS = {Outcome.PASS: "ok  ", Outcome.FAIL: "MISS", Outcome.INCONCLUSIVE: "?   ", None: "    "}
 
@@ -66,7 +71,11 @@ def answer_words(message: str) -> str:
     'The model `x` does not exist.'
     >>> answer_words("Connection refused")
     'Connection refused'
+    >>> answer_words('ClientConnectorError(ConnectionKey(host=1), OSError(111, "Connect failed"))')
+    'OSError: Connect failed'
     """
+    if found := _CLIENT_ERROR.match(message):
+        return f"{found[1]}: {found[2]}"
     try:
         answer = json.loads(message)
     except ValueError:

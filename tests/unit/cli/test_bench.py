@@ -45,6 +45,11 @@ def test_a_goodput_that_cannot_be_judged_is_refused(tmp_path, text, code):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_tokenizer_that_is_not_there_is_refused_before_the_load(tmp_path):
+    done = run(NOWHERE, "--tokenizer", tmp_path / "no", "--out", tmp_path / "out")
+    assert done.exception.code == "tokenizer-not-found"
+
+
 def test_targets_are_told_apart_as_people_write_them(tmp_path):
     spec = tmp_path / "spec.yaml"
     spec.write_text("")
