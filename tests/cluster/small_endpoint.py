@@ -11,10 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from shardwright.cli.deploy import Deployment, deployment_of
-from shardwright.model.launch import Member, VolumeKind
+from shardwright.model.launch import Member
 from shardwright.model.process import EnvVar
 from shardwright.model.text import MemberIndex, text
 from shardwright.model.units import GIB, MIB
+from shardwright.model.volumes import VolumeKind
 
 IMAGE = "testbed.local/vllm-cpu:1"
 SPEC = """\

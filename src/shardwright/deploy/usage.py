@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from shardwright.model.cluster import Cluster, Object
 from shardwright.model.errors import ShardwrightError
-from shardwright.model.launch import LaunchPlan, VolumeKind
+from shardwright.model.launch import LaunchPlan
+from shardwright.model.volumes import VolumeKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 
 from shardwright.engines.reading import Reading
 from shardwright.engines.rehearsal import Rehearsal
-from shardwright.model.launch import Budgets, ConfigFiles, Rendezvous, Role, RunAs, Task
+from shardwright.model.launch import Budgets, Rendezvous, Role, RunAs, Task
 from shardwright.model.layout import Layout
 from shardwright.model.monitoring import Metrics
 from shardwright.model.plan import Plan
 from shardwright.model.process import Process
 from shardwright.model.request import Mechanism, Request
 from shardwright.model.shape import ModelShape
+from shardwright.model.volumes import ConfigFiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,11 +11,12 @@ from shardwright.engines.engine import Engine, Refusal, Serve
 from shardwright.engines.environment import http_probes, shared_env, shm_bytes, with_users
 from shardwright.engines.mpi import meet_by_mpi
 from shardwright.engines.tensorrt_llm import split_layers
-from shardwright.model.launch import ConfigFiles, Mpi, Rendezvous, Role, RunAs
+from shardwright.model.launch import Mpi, Rendezvous, Role, RunAs
 from shardwright.model.monitoring import Metrics
 from shardwright.model.process import EnvVar, Per, Port, Probes, Process
 from shardwright.model.request import Mechanism, Request
 from shardwright.model.text import text
+from shardwright.model.volumes import ConfigFiles
 
 PORTS = (
     Port(name="http", number=8000, is_public=True),

@@ -17,22 +17,14 @@ from shardwright.engines.mpi import meet_by_mpi
 from shardwright.engines.triton import PORTS, QUIET, READY, USER, following_ranks
 from shardwright.engines.triton import refuse_request as refuse_any_triton
 from shardwright.engines.versions import is_at_least
-from shardwright.model.launch import (
-    ConfigFiles,
-    Mount,
-    Rendezvous,
-    Role,
-    RunAs,
-    Task,
-    TaskKind,
-    VolumeKind,
-)
+from shardwright.model.launch import Rendezvous, Role, RunAs, Task, TaskKind
 from shardwright.model.layout import Layout
 from shardwright.model.process import Per, Probes, Process
 from shardwright.model.request import Mechanism, Request
 from shardwright.model.shape import ModelShape
 from shardwright.model.text import RankIndex, Text, text
 from shardwright.model.units import GIB
+from shardwright.model.volumes import ConfigFiles, Mount, VolumeKind
 
 LAST_WITH_ENGINES = "26.06"
 BUILDER = "/etc/shardwright-build"

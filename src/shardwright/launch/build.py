@@ -23,7 +23,6 @@ from shardwright.launch.tasks import (
 )
 from shardwright.model.errors import ExitCode, ShardwrightError, usage_error
 from shardwright.model.launch import (
-    Claim,
     Endpoint,
     Group,
     LaunchPlan,
@@ -39,6 +38,7 @@ from shardwright.model.request import Access, ClusterRef, Mechanism, Request
 from shardwright.model.shape import ModelShape
 from shardwright.model.text import SecretValue
 from shardwright.model.units import GIB
+from shardwright.model.volumes import Claim
 
 
 def build_launch_plan(request: Request, shape: ModelShape, plan: Plan) -> LaunchPlan:

@@ -10,18 +10,11 @@ import hashlib
 from dataclasses import replace
 from importlib.resources import files
 
-from shardwright.model.launch import (
-    ConfigFiles,
-    LaunchPlan,
-    Mount,
-    Rank,
-    Task,
-    TaskKind,
-    VolumeKind,
-)
+from shardwright.model.launch import LaunchPlan, Rank, Task, TaskKind
 from shardwright.model.process import EnvVar
 from shardwright.model.text import LeaderHost, MemberHost, MemberIndex, SecretValue, text
 from shardwright.model.units import GIB
+from shardwright.model.volumes import ConfigFiles, Mount, VolumeKind
 
 SCRIPT_FOLDER = "/etc/shardwright-hardware"
 SCRIPTS = ("hardware_probe.py", "collective_probe.py")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from shardwright.engines import Engine, Serve
 from shardwright.launch.images import mirrored
 from shardwright.launch.ssh import ssh_mounts
-from shardwright.model.launch import Member, Mount, Rank, Role, VolumeKind
+from shardwright.model.launch import Member, Rank, Role
 from shardwright.model.plan import Plan
 from shardwright.model.request import Request
 from shardwright.model.units import GIB
+from shardwright.model.volumes import Mount, VolumeKind
 
 MODELS_PATH = "/models"
 # Resident memory of one engine worker (CUDA context, pinned buffers, one shard in flight) and of

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from shardwright.engines import Serve
-from shardwright.model.launch import Mount, Mpi, SecretOrigin, SecretRef, VolumeKind
+from shardwright.model.launch import Mpi, SecretOrigin, SecretRef
+from shardwright.model.volumes import Mount, VolumeKind
 
 SSH_FOLDER = "/etc/shardwright-ssh"
 SSH_KEYS = ("id_ed25519", "authorized_keys", "ssh_host_ed25519_key", "known_hosts")

@@ -6,19 +6,11 @@ import hashlib
 from functools import cache
 from importlib.resources import files
 
-from shardwright.model.launch import (
-    Budgets,
-    Claim,
-    ConfigFiles,
-    Mount,
-    SecretRef,
-    Task,
-    TaskKind,
-    VolumeKind,
-)
+from shardwright.model.launch import Budgets, SecretRef, Task, TaskKind
 from shardwright.model.process import EnvVar
 from shardwright.model.request import Request
 from shardwright.model.text import SecretValue, text
+from shardwright.model.volumes import Claim, ConfigFiles, Mount, VolumeKind
 
 DONE_MARKER = ".shardwright-complete"
 SCRIPT_FOLDER = "/etc/shardwright-download"

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shardwright.model.launch import LaunchPlan, Member, Mount, Role, VolumeKind
+from shardwright.model.launch import LaunchPlan, Member, Role
 from shardwright.model.process import HttpCheck, Per, Process, TcpCheck
 from shardwright.model.text import SecretValue, Text
+from shardwright.model.volumes import Mount, VolumeKind
 
 
 def inconsistencies(plan: LaunchPlan) -> tuple[str, ...]:

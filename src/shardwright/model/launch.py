@@ -14,6 +14,7 @@ from shardwright.model.process import EnvVar, Process
 from shardwright.model.request import Mechanism
 from shardwright.model.scaling import Scaling
 from shardwright.model.text import SecretValue, Text
+from shardwright.model.volumes import Claim, ConfigFiles, Mount
 
 # --- how the members of a group find each other ------------------------------------------------
 
@@ -64,35 +65,6 @@ class Rank:
     expert: int = 0
     local_device: int
     layers: tuple[int, int]
-
-
-class VolumeKind(Enum):
-    """What stands behind a mount."""
-
-    CLAIM = "claim"
-    IMAGE = "image"
-    SHARED_MEMORY = "shared-memory"
-    SCRATCH = "scratch"
-    SECRET = "secret"  # noqa: S105  (a kind of volume)
-    CONFIG = "config"
-    HOST_PATH = "host-path"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mount:
-    """A volume at a path. source: name of the claim, secret or config; an image's reference; the
-    path on the host.
-
-    keys: those of a secret that must be there; none for all it has. A pod waits for those named.
-    """
-
-    volume: str
-    kind: VolumeKind
-    path: str
-    source: str | None = None
-    is_read_only: bool = False
-    size_bytes: int | None = None
-    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,14 +184,6 @@ class SecretRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigFiles:
-    """Small text files by name, mounted as a volume of kind CONFIG whose source is this name."""
-
-    name: str
-    files: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """The way in from outside. gateway: namespace (None: the endpoint's) and name of a Gateway;
     without one it is an Ingress of a class, None being the cluster's default."""
@@ -240,17 +204,6 @@ class Endpoint:
     health_path: str
     api_key: SecretValue | None = None
     route: Route | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """A persistent volume claim. is_ours: created with the endpoint, kept when it is deleted."""
-
-    name: str
-    is_ours: bool
-    access_mode: str
-    size_bytes: int
-    storage_class: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

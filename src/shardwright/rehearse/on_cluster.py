@@ -12,10 +12,11 @@ from pathlib import PurePosixPath
 
 from shardwright.engines.rehearsal import Rehearsal
 from shardwright.model.errors import usage_error
-from shardwright.model.launch import LaunchPlan, Ray, Task, TaskKind, VolumeKind
+from shardwright.model.launch import LaunchPlan, Ray, Task, TaskKind
 from shardwright.model.process import EnvVar
 from shardwright.model.text import text
 from shardwright.model.units import GIB
+from shardwright.model.volumes import VolumeKind
 from shardwright.rehearse.change import Change, Substitution
 from shardwright.rehearse.shrink import SmallModel
 from shardwright.rehearse.substitution import substitute, weights_path

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from shardwright.engines.rehearsal import Rehearsal
-from shardwright.model.launch import LaunchPlan, Member, Rank, VolumeKind
+from shardwright.model.launch import LaunchPlan, Member, Rank
+from shardwright.model.volumes import VolumeKind
 from shardwright.rehearse.change import Change, Substitution
 from shardwright.rehearse.process_substitution import substitute_process
 

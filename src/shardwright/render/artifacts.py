@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from shardwright.model.launch import LaunchPlan, TaskKind, VolumeKind
+from shardwright.model.launch import LaunchPlan, TaskKind
 from shardwright.model.request import Mechanism
 from shardwright.model.scaling import Scaler
+from shardwright.model.volumes import VolumeKind
 
 CONTROLLERS = {
     Mechanism.LWS: "LeaderWorkerSet 0.6 or newer (leaderworkerset.x-k8s.io/v1)",

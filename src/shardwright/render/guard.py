@@ -6,9 +6,10 @@ from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 
-from shardwright.model.launch import ConfigFiles, LaunchPlan, Member, Mount, VolumeKind
+from shardwright.model.launch import LaunchPlan, Member
 from shardwright.model.process import ExecCheck, HttpCheck, Probe, Probes
 from shardwright.model.text import text
+from shardwright.model.volumes import ConfigFiles, Mount, VolumeKind
 from shardwright.render.emit import Object
 from shardwright.render.names import object_name
 from shardwright.render.pod import Wiring, own_probes

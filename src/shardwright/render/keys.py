@@ -10,7 +10,8 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-from shardwright.model.launch import ConfigFiles, LaunchPlan, SecretOrigin, SecretRef
+from shardwright.model.launch import LaunchPlan, SecretOrigin, SecretRef
+from shardwright.model.volumes import ConfigFiles
 from shardwright.render.emit import Because, Object
 from shardwright.render.labels import labels_of, metadata
 from shardwright.render.names import bounded, object_name

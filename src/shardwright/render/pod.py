@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shardwright.model.launch import LaunchPlan, Member, Mount, RunAs, Task
+from shardwright.model.launch import LaunchPlan, Member, RunAs, Task
 from shardwright.model.process import Port, Probes
 from shardwright.model.units import format_cpu, format_quantity
+from shardwright.model.volumes import Mount
 from shardwright.render.emit import Because, Object
 from shardwright.render.gang import gang_annotations, gang_fields
 from shardwright.render.labels import GROUP, ROLE, labels_of, selector

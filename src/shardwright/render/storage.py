@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from shardwright.model.launch import Claim, ConfigFiles, LaunchPlan
+from shardwright.model.launch import LaunchPlan
 from shardwright.model.units import format_quantity
+from shardwright.model.volumes import Claim, ConfigFiles
 from shardwright.render.emit import Because, Object
 from shardwright.render.labels import metadata, selector
 from shardwright.render.names import object_name

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from shardwright.model.launch import Mount, VolumeKind
 from shardwright.model.units import format_quantity
+from shardwright.model.volumes import Mount, VolumeKind
 from shardwright.render.emit import Because, Object
 
 

@@ -10,7 +10,7 @@ from shardwright.drive.kube_memory import MemoryCluster
 from shardwright.launch.build import build_launch_plan
 from shardwright.launch.hardware import hardware_check
 from shardwright.model.errors import ShardwrightError
-from shardwright.model.launch import VolumeKind
+from shardwright.model.volumes import VolumeKind
 from shardwright.planner.plan import make_plan
 from shardwright.spec.load import load
 

@@ -10,9 +10,10 @@ from shardwright import shape
 from shardwright.launch.build import build_launch_plan, checkpoint_bytes
 from shardwright.model.consistency import inconsistencies
 from shardwright.model.errors import ShardwrightError
-from shardwright.model.launch import Ray, Role, RunAs, TaskKind, TorchStore, VolumeKind
+from shardwright.model.launch import Ray, Role, RunAs, TaskKind, TorchStore
 from shardwright.model.request import Mechanism
 from shardwright.model.text import GroupSize, LeaderHost, MemberIndex, resolve
+from shardwright.model.volumes import VolumeKind
 from shardwright.planner.plan import make_plan
 from shardwright.spec.load import load
 

@@ -11,13 +11,10 @@ import pytest
 from shardwright.model.consistency import inconsistencies
 from shardwright.model.launch import (
     Budgets,
-    Claim,
-    ConfigFiles,
     Endpoint,
     Group,
     LaunchPlan,
     Member,
-    Mount,
     Mpi,
     OnMemberLoss,
     Placement,
@@ -32,7 +29,6 @@ from shardwright.model.launch import (
     Task,
     TaskKind,
     TorchStore,
-    VolumeKind,
 )
 from shardwright.model.process import (
     EnvVar,
@@ -59,6 +55,7 @@ from shardwright.model.text import (
     text,
 )
 from shardwright.model.units import GIB
+from shardwright.model.volumes import Claim, ConfigFiles, Mount, VolumeKind
 
 MODEL = "meta-llama/Llama-3.1-405B-Instruct-FP8"
 HTTP = Port(name="http", number=8000, is_public=True)

@@ -7,11 +7,11 @@ import pytest
 from shardwright.engines.vllm_rehearsal import VLLM_REHEARSAL
 from shardwright.model.consistency import inconsistencies
 from shardwright.model.flags import flag_value
-from shardwright.model.launch import VolumeKind
 from shardwright.model.plain import plain
 from shardwright.model.process import EnvVar
 from shardwright.model.request import Mechanism
 from shardwright.model.text import text
+from shardwright.model.volumes import VolumeKind
 from shardwright.rehearse.reference import single_process
 from shardwright.rehearse.substitution import substitute
 

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from shardwright.deploy.checks.scene import Scene, error, warning
 from shardwright.model.errors import ShardwrightError
 from shardwright.model.finding import Finding
-from shardwright.model.launch import VolumeKind
 from shardwright.model.version import parse_version
+from shardwright.model.volumes import VolumeKind
 
 OLDEST = "1.28"
 """Oldest Kubernetes our objects work on: pod-index labels and numbering from 1 (KEP-4017, KEP-3335,

@@ -8,8 +8,8 @@ from shardwright.deploy.checks.scene import Scene, error, not_checked, warning
 from shardwright.model.cluster import Object
 from shardwright.model.errors import ShardwrightError
 from shardwright.model.finding import Finding
-from shardwright.model.launch import Claim
 from shardwright.model.units import format_quantity, parse_quantity
+from shardwright.model.volumes import Claim
 
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 STATIC = "kubernetes.io/no-provisioner"
