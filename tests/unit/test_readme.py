@@ -23,6 +23,10 @@ def printed_by(command, monkeypatch):
     [
         "plan examples/llama-3.1-405b-bf16-h100.yaml",
         "lint examples/recipe",
+        (
+            "verdict tests/data/bench/aiperf-0.13.0-slow --ttft-ms 150 --itl-ms 20 "
+            "--percentile 90 --goodput 90%"
+        ),
         "doctor --evidence tests/data/provoked/oom-one-rank/evidence.txt",
     ],
 )
