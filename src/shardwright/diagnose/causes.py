@@ -28,9 +28,9 @@ class Signal:
 
     weight: how likely the cause is when this alone is seen, 0..1. Exactly one of pattern (RE2, one
     line) and predicate (a name in `predicates`) is set. needs: other signals without which this
-    one does not count. exception: a pattern whose lines do not count. light: lines count even where
-    the program says them in passing (INFO, "falling back"). when: a condition of `planned` that a
-    line must meet.
+    one does not count; without: others beside which it does not, since they explain it.
+    exception: a pattern whose lines do not count. light: lines count even where the program says
+    them in passing (INFO, "falling back"). when: a condition of `planned` that a line must meet.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Signal:
     sources: frozenset[Source]
     needs: tuple[str, ...]
     exception: str | None
+    without: tuple[str, ...] = ()
     light: bool = False
     when: str | None = None
 
@@ -112,6 +113,7 @@ def _signal(code: str, name: str, raw: Mapping[str, Any]) -> Signal:
         "weight",
         "in",
         "needs",
+        "without",
         "except",
         "light",
         "when",
@@ -126,6 +128,7 @@ def _signal(code: str, name: str, raw: Mapping[str, Any]) -> Signal:
         sources=frozenset(Source(s) for s in raw.get("in", [s.value for s in Source])),
         needs=tuple(raw.get("needs", ())),
         exception=raw.get("except"),
+        without=tuple(raw.get("without", ())),
         light=bool(raw.get("light", False)),
         when=raw.get("when"),
     )

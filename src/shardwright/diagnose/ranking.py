@@ -141,7 +141,11 @@ def _present(signals: Iterable[Signal], evidence: Evidence) -> dict[str, tuple[H
         if hits:
             found[signal.name] = hits
     short = {name.rsplit(".", 1)[1] for name in found}
-    return {s.name: found[s.name] for s in signals if s.name in found and short >= set(s.needs)}
+    return {
+        s.name: found[s.name]
+        for s in signals
+        if s.name in found and short >= set(s.needs) and short.isdisjoint(s.without)
+    }
 
 
 def _lines(groups: Iterable[tuple[Hit, ...]]) -> tuple[Hit, ...]:

@@ -27,6 +27,7 @@ _OVERTAKEN_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "FailedAttachVolume": ("SuccessfulAttachVolume", *_RUNS),
     "FailedMapVolume": _RUNS,
     "FailedCreatePodSandBox": ("Pulling", *_RUNS),
+    "FailedToPull": _RUNS,
     "ErrImagePull": _RUNS,
     "ImagePullBackOff": _RUNS,
     "ProvisioningFailed": ("ProvisioningSucceeded",),
@@ -39,6 +40,7 @@ _OVERTAKEN_BY: Final[Mapping[str, tuple[str, ...]]] = {
 """Reason of an event -> reasons of later ones that show it has passed; each also overtakes itself,
 since the last of them is how things stand. A crash (BackOff) is not overtaken by a start."""
 _PULL: Final = r"(?i)image|pull"
+_PULL_WHY: Final = r"(?i)Failed to pull image"
 _UNBOUND: Final = (
     r"(?i)unbound immediate PersistentVolumeClaims?|PersistentVolumeClaim is not bound"
 )
@@ -87,12 +89,16 @@ def _overtaken(
 ) -> str | None:
     reason = event.reason
     if reason in ("Failed", "BackOff") and re2.search(_PULL, event.message):
-        reason = "ErrImagePull"
+        # the kubelet follows the event that says why by ones that only say it waits
+        reason = "FailedToPull" if re2.search(_PULL_WHY, event.message) else "ErrImagePull"
     passing = _OVERTAKEN_BY.get(reason)
     if passing is None:
         return None
     for other in others:
-        if other.when > event.when and other.reason in (*passing, event.reason):
+        again = other.reason == event.reason and (
+            reason != "FailedToPull" or re2.search(_PULL_WHY, other.message)
+        )
+        if other.when > event.when and (again or other.reason in passing):
             return f"a later event of {event.about} says {other.reason}"
     if event.about in ready:
         return f"{event.about} runs and is ready"

@@ -177,3 +177,13 @@ def test_every_key_of_the_json_is_in_the_docs():
     page = (Path(__file__).parents[3] / "docs" / "doctor.md").read_text(encoding="utf-8")
     keys = {*found, *found["findings"][0], *found["findings"][0]["evidence"][0]}
     assert [key for key in sorted(keys) if f"`{key}" not in page and f".{key}" not in page] == []
+
+
+def test_an_exit_code_of_137_speaks_for_memory_only_where_no_probe_explains_it():
+    ended = "    Last State:  Terminated\n      Exit Code:  137\n"
+    killed = (
+        "  Normal  Killing  9s  kubelet  Container e failed liveness probe, will be restarted\n"
+    )
+    head = "--- source: kubectl describe\n"
+    assert codes(report_of(head + ended)) == ["host-oom-killed"]
+    assert codes(report_of(head + ended + killed)) == ["probe-killed"]

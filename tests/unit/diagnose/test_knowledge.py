@@ -38,7 +38,7 @@ def test_cause_is_well_formed(cause):
     codes = {c.code for c in CAUSES} | {c.family for c in CAUSES}
     assert re.fullmatch(r"[a-z0-9-]+", cause.code)
     assert all(0 <= s.weight < 1 for s in cause.signals)
-    assert {n for s in cause.signals for n in s.needs} <= set(names)
+    assert {n for s in cause.signals for n in (*s.needs, *s.without)} <= set(names)
     assert {n for group in cause.requires for n in group} | set(cause.unless) <= set(names)
     assert all(s.predicate is None or s.predicate in PREDICATES for s in cause.signals)
     assert all(s.when is None or s.when in CONDITIONS for s in cause.signals)

@@ -101,6 +101,23 @@ def test_a_crash_loop_is_not_overtaken_by_its_next_start():
     assert codes(text + oom) == ["host-oom-killed"]
 
 
+def test_an_event_that_says_why_is_not_overtaken_by_one_that_only_waits():
+    why = 'Failed to pull image "r.io/e:1": write /var/lib/containerd/x: no space left on device'
+    waits = ("BackOff", "12s (x9 over 4m)", 'Back-off pulling image "r.io/e:1"')
+    text = described(
+        ("Failed", "40s (x3 over 4m)", why),
+        ("Failed", "40s (x3 over 4m)", "Error: ErrImagePull"),
+        waits,
+        ("Failed", "12s (x9 over 4m)", "Error: ImagePullBackOff"),
+    )
+    first = report(text).findings[0]
+    assert (first.code, first.confidence >= 0.7) == ("disk-full", True)
+    denied = described(
+        ("Failed", "40s", why), ("Failed", "9s", 'Failed to pull image "r.io/e:1": unauthorized')
+    )
+    assert codes(denied) == ["image-pull-failed"]
+
+
 ITEMS = """\
 --- source: kubectl get events -o yaml
 apiVersion: v1
