@@ -26,7 +26,9 @@ pytestmark = pytest.mark.usefixtures("bed")
 @pytest.fixture
 def bed(cluster: KubeCluster) -> None:
     nodes = cluster.list("v1", "Node")
-    images = {name for n in nodes for i in n["status"].get("images", []) for name in i["names"]}
+    images = {
+        name for n in nodes for i in n["status"].get("images", []) for name in i["names"] or ()
+    }
     if IMAGE not in images:
         pytest.skip(f"no node has {IMAGE}: it is the test bed's own")
 

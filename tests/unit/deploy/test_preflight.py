@@ -362,6 +362,16 @@ def test_a_full_node_that_has_the_image_needs_no_room(plan: LaunchPlan) -> None:
     assert codes(cluster, plan) == []
 
 
+def test_an_image_that_lost_its_name_is_no_image_of_ours(plan: LaunchPlan) -> None:
+    """A kubelet writes null for the names of an image whose tag was given to another."""
+    cluster = a_cluster(plan)
+    cluster.stats["gpu-2"] = disk_free(7)
+    orphaned = node("gpu-2", plan)
+    orphaned["status"]["images"] = [{"names": None, "sizeBytes": 1}]
+    cluster.put(orphaned)
+    assert codes(cluster, plan) == ["image-without-room"]
+
+
 def test_a_kubelet_that_may_not_be_asked_is_said(plan: LaunchPlan) -> None:
     cluster = a_cluster(plan)
     cluster.stats.clear()

@@ -44,8 +44,8 @@ def _has_images(scene: Scene, node: Object) -> bool:
     """Tell whether a node reports every image of the group; it reports no more than 50."""
     held = {
         name
-        for image in node.get("status", {}).get("images", [])
-        for name in image.get("names", [])
+        for image in node.get("status", {}).get("images") or ()
+        for name in image.get("names") or ()  # null for an image whose tag another one has now
     }
     return {each.image for each in scene.plan.group.members} <= held
 
