@@ -11,7 +11,7 @@ from testbed import ability, bed, newest
 from testbed.layout import kubeconfig_path, newest_kubeconfig_path, state_dir
 from testbed.shell import TestbedError
 
-ADDONS = ("kuberay", "kwok", "lws")
+ADDONS = ("kube-router", "kuberay", "kwok", "lws")
 UNABLE = 4
 """Exit code of `able` where no bed can run."""
 
@@ -28,7 +28,7 @@ def _parser() -> argparse.ArgumentParser:
             "--with",
             dest="addons",
             default="kuberay,lws",
-            help=f"controllers, by comma: {', '.join(ADDONS)}; or none",
+            help=f"controllers and firewall, by comma: {', '.join(ADDONS)}; or none",
         )
     commands.add_parser("able", help="say what keeps a bed from running here: 4, or 0 if nothing")
     commands.add_parser("newest", help="add the newest API server, which judges manifests only")

@@ -48,7 +48,12 @@ def build(chosen: frozenset[str]) -> None:
 
 
 def _components(chosen: frozenset[str]) -> tuple[components.Component, ...]:
-    extra = {"lws": components.LWS, "kuberay": components.KUBERAY, "kwok": components.KWOK}
+    extra = {
+        "kube-router": components.KUBE_ROUTER,
+        "kuberay": components.KUBERAY,
+        "kwok": components.KWOK,
+        "lws": components.LWS,
+    }
     always = (components.KUBERNETES, components.ETCD, components.COREDNS)
     return always + tuple(extra[name] for name in sorted(chosen))
 
@@ -85,7 +90,10 @@ def _start(wish: Wish, chosen: frozenset[str]) -> None:
         plane["kwok"] = control.kwok_service(components.directory(components.KWOK), source)
     machines.start(CONTROL, plane)
     for machine in all_nodes:
-        machines.start(machine, node.services(machine, binaries))
+        services = node.services(machine, binaries)
+        if "kube-router" in chosen:
+            services |= node.firewall(machine, components.directory(components.KUBE_ROUTER))
+        machines.start(machine, services)
     load_images(wish)
     wait_for("API server", api_is_ready, timeout_s=120)
     say("API server ready")

@@ -64,6 +64,13 @@ KUBERAY = Component(
     no_sumdb="github.com/ray-project/kuberay",
 )
 KWOK = Component(name="kwok", version="0.8.0", module="sigs.k8s.io/kwok", binaries=("kwok",))
+KUBE_ROUTER = Component(
+    name="kube-router",
+    version="2.1.0",
+    module="github.com/cloudnativelabs/kube-router/v2",
+    binaries=("kube-router",),
+)
+"""Its firewall alone: it enforces NetworkPolicy on each node."""
 APISERVER = Component(
     name="apiserver",
     version="1.37.2",

@@ -13,6 +13,7 @@ PACKAGES = (
     "containerd",
     "containernetworking-plugins",
     "iproute2",
+    "ipset",
     "iptables",
     "openssl",
     "runc",

@@ -14,8 +14,10 @@ from testbed.layout import (
     CGROUP,
     DNS_ADDRESS,
     POD_NETWORK,
+    SERVICE_NETWORK,
     Machine,
     engines_dir,
+    kubeconfig_path,
     state_dir,
 )
 from testbed.shell import run
@@ -46,6 +48,21 @@ def services(node: Machine, binaries: Path) -> dict[str, list[str]]:
             f"--node-ip={node.address}",
         ],
         "kube-proxy": [str(binaries / "kube-proxy"), f"--config={directory / 'kube-proxy.json'}"],
+    }
+
+
+def firewall(node: Machine, binaries: Path) -> dict[str, list[str]]:
+    """Return the command line of the service that enforces NetworkPolicy, and does nothing else."""
+    return {
+        "kube-router": [
+            str(binaries / "kube-router"),
+            "--run-firewall=true",
+            "--run-router=false",
+            "--run-service-proxy=false",
+            f"--kubeconfig={kubeconfig_path()}",
+            f"--hostname-override={node.name}",
+            f"--service-cluster-ip-range={SERVICE_NETWORK}",
+        ]
     }
 
 
