@@ -18,7 +18,8 @@ import pytest
 from lightkube import Client, KubeConfig
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Namespace, Pod
-from testbed.layout import kubeconfig_path
+from testbed import components
+from testbed.layout import engines_dir, kubeconfig_path
 
 from shardwright.drive.kube import KubeCluster, connect
 
@@ -57,6 +58,19 @@ def client(kubeconfig: Path) -> Iterator[Client]:
 def cluster(kubeconfig: Path) -> Iterator[KubeCluster]:
     with connect(kubeconfig) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="module")
+def engine_bed(kubeconfig: Path) -> Iterator[Path]:
+    """The test bed, whose image holds the real engine, with its kubectl to be found."""
+    if kubeconfig != kubeconfig_path():
+        pytest.skip(f"needs the test bed; this is {kubeconfig}")
+    if not list(engines_dir().glob("*/bin/vllm")):
+        pytest.skip("no engine environment here: run `shardwright engines install vllm` first")
+    programs = components.directory(components.KUBERNETES)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+        yield kubeconfig
 
 
 @pytest.fixture

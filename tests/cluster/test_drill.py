@@ -16,24 +16,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from testbed import components, machines
+from testbed import machines
 from testbed.kubectl import kubectl
-from testbed.layout import CONTROL, engines_dir, kubeconfig_path
-from testbed.stock import ENGINE_IMAGE
+from testbed.layout import CONTROL
+from tests.cluster.real_group import standing
 
 from shardwright.cli.cluster_drill import Group, member_killed, pod_deleted, shm_filled
-from shardwright.cli.progress import Progress
-from shardwright.cli.rehearse_cluster import (
-    Where,
-    endpoint_client,
-    own_namespace,
-    scene_of,
-    start_group,
-)
-from shardwright.cli.resolve import resolve
-from shardwright.deploy.rollout import Outcome
-from shardwright.drive.kube import connect
-from shardwright.drive.kubectl import Kubectl
 from shardwright.rehearse.cluster_drill import MARGIN_S, Aftermath, Incident
 
 pytestmark = pytest.mark.long
@@ -45,50 +33,6 @@ STRIKES: dict[str, Callable[[Group], Incident]] = {
     **{f"member-{i}-killed": partial(member_killed, index=i) for i in MEMBERS},
     "shm-filled": shm_filled,
 }
-SPEC = """\
-apiVersion: shardwright.dev/v1alpha1
-kind: DistributedInference
-metadata: {{name: drill-{launch}}}
-spec:
-  model: {{id: meta-llama/Llama-3.1-70B-Instruct}}
-  engine: {{name: vllm{image}}}
-  cluster: {{gpu: H200-SXM, gpusPerNode: 1, nodes: 2}}
-  parallelism: {{tensor: 1, pipeline: 2}}
-  launch: {launch}
-"""
-
-
-@pytest.fixture(scope="module")
-def bed(kubeconfig: Path) -> Iterator[Path]:
-    if kubeconfig != kubeconfig_path():
-        pytest.skip(f"needs the test bed; this is {kubeconfig}")
-    if not list(engines_dir().glob("*/bin/vllm")):
-        pytest.skip("no engine environment here: run `shardwright engines install vllm` first")
-    programs = components.directory(components.KUBERNETES)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
-        yield kubeconfig
-
-
-@contextmanager
-def standing(launch: str, kubeconfig: Path, folder: Path) -> Iterator[tuple[Group, Outcome]]:
-    """A group that serves, in a namespace of its own that is gone afterwards."""
-    image = ", image: 'registry.example/vllm-with-ray:0.33.0'" if "ray" in launch else ""
-    spec = folder / "spec.yaml"
-    spec.write_text(SPEC.format(launch=launch, image=image))
-    where = Where(kubeconfig=kubeconfig, context=None, image=ENGINE_IMAGE, out=folder)
-    scene, _, _ = scene_of(resolve(spec), folder, None, where)
-    with connect(kubeconfig) as cluster, own_namespace(cluster, scene, Progress()):
-        outcome = start_group(cluster, scene)
-        client = endpoint_client(cluster, scene)
-        yield (
-            Group(
-                plan=scene.plan, cluster=cluster,
-                kubectl=Kubectl(kubeconfig=kubeconfig, context=None),
-                ask=lambda: client.chat("Which layers does stage 1 hold?", 4, timeout_s=30),
-            ),
-            outcome,
-        )  # fmt: skip
 
 
 def suffered(group: Group, incident: Incident) -> Aftermath:
@@ -113,11 +57,14 @@ def as_record(aftermath: Aftermath) -> dict[str, object]:
 
 @pytest.fixture(scope="module", params=CELLS)
 def cell(
-    request: pytest.FixtureRequest, bed: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, engine_bed: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, Group]]:
     """A group of each launch mechanism, which suffers one incident after the other."""
     name = str(request.param)
-    with standing(name, bed, tmp_path_factory.mktemp(name)) as (group, outcome):
+    with standing(f"drill-{name}", name, engine_bed, tmp_path_factory.mktemp(name)) as (
+        group,
+        outcome,
+    ):
         limit_s = group.plan.budgets.startup_s + MARGIN_S
         record(name, {"start": {"ready_s": outcome.seconds, "limit_s": limit_s}})
         assert len(group.plan.group.members) == len(MEMBERS)
@@ -133,9 +80,9 @@ def test_the_group_comes_back(strike: str, cell: tuple[str, Group]) -> None:
     assert seen.recovered_s is not None
 
 
-def test_what_happens_to_the_cluster(bed: Path, tmp_path: Path) -> None:
+def test_what_happens_to_the_cluster(engine_bed: Path, tmp_path: Path) -> None:
     """A node is drained, DNS is cut, the API server restarts: others on the bed feel it as well."""
-    with standing("lws", bed, tmp_path) as (group, _):
+    with standing("drill-lws", "lws", engine_bed, tmp_path) as (group, _):
         seen = [suffered(group, each) for each in (dns_cut(), dns_cut_and_killed(group))]
         with uncordoned() as cordon:
             seen.append(suffered(group, node_drained(group, cordon)))
@@ -143,11 +90,11 @@ def test_what_happens_to_the_cluster(bed: Path, tmp_path: Path) -> None:
     assert [each.incident for each in seen if each.recovered_s is None] == []
 
 
-def test_the_api_server_restarts_while_deploying(bed: Path, tmp_path: Path) -> None:
+def test_the_api_server_restarts_while_deploying(engine_bed: Path, tmp_path: Path) -> None:
     """The rollout goes on: it waits for the API server, and finds everything as it was."""
     timer = threading.Timer(15, restart_api_server)
     timer.start()
-    with standing("statefulset", bed, tmp_path) as (group, outcome):
+    with standing("drill-statefulset", "statefulset", engine_bed, tmp_path) as (group, outcome):
         answer = group.ask()
     timer.join()
     assert answer
