@@ -65,6 +65,7 @@ class Engine:
     health_path: answers 2xx once the engine can serve. run_as: (request, version) ->
     the user without root that its image has; None: it has none, or the image is not known.
     metrics: what it exposes to Prometheus, by version; None: nothing that is certain.
+    compile_cache_env: variable with the folder where it keeps what it compiled; None: nowhere.
     quantizations: formats it multiplies, with the least CUDA compute capability of its kernels.
     default_version, default_gpu_memory_utilization (by version): what holds if nothing is said.
     """
@@ -90,3 +91,4 @@ class Engine:
     health_path: str = "/health"
     metrics: Callable[[str], Metrics] | None = None
     run_as: Callable[[Request, str], RunAs | None] = lambda _request, _version: None
+    compile_cache_env: str | None = None

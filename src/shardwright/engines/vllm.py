@@ -260,4 +260,5 @@ VLLM = Engine(
     rehearsal=VLLM_REHEARSAL,
     reading=VLLM_READING,
     run_as=run_as,
+    compile_cache_env="VLLM_CACHE_ROOT",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shardwright.engines import Engine, Serve
+from shardwright.launch.compile_cache import cache_mounts, with_cache
 from shardwright.launch.images import mirrored
 from shardwright.launch.ssh import ssh_mounts
 from shardwright.model.launch import Member, Rank, Role
@@ -12,6 +13,7 @@ from shardwright.model.units import GIB
 from shardwright.model.volumes import Mount, VolumeKind
 
 MODELS_PATH = "/models"
+WEIGHTS = "models"
 # Resident memory of one engine worker (CUDA context, pinned buffers, one shard in flight) and of
 # the API server; assumed, the rehearsal and the cluster report what was used.
 MEMORY_PER_RANK = 12 * GIB
@@ -35,16 +37,21 @@ def members_of(serve: Serve, engine: Engine) -> tuple[Member, ...]:
     needs_lock = cluster.rdma_resource and cluster.rdma_memlock == "capability"
     # a capability that is added reaches root alone: Kubernetes grants no ambient ones (KEP-2763)
     run_as = None if needs_lock else engine.run_as(serve.request, serve.version)
+    cache = cache_mounts(serve, engine, WEIGHTS)
     mounts = (
         _weights(serve),
+        *cache,
         Mount(volume="shm", kind=VolumeKind.SHARED_MEMORY, path="/dev/shm", size_bytes=shm),  # noqa: S108
     )
+    roles = (Role.LEADER, *(Role.WORKER,) * (len(ranks) - 1))
     return tuple(
         Member(
-            role=Role.LEADER if index == 0 else Role.WORKER,
+            role=roles[index],
             index=index,
             image=serve.image,
-            processes=engine.processes(serve, Role.LEADER if index == 0 else Role.WORKER),
+            processes=tuple(
+                with_cache(each, engine, cache) for each in engine.processes(serve, roles[index])
+            ),
             ranks=local,
             gpus=len(local),
             cpu_millis=CPU_MILLIS_PER_MEMBER + CPU_MILLIS_PER_RANK * len(local),
@@ -62,7 +69,7 @@ def members_of(serve: Serve, engine: Engine) -> tuple[Member, ...]:
 def _weights(serve: Serve) -> Mount:
     image = serve.request.storage.image
     return Mount(
-        volume="models",
+        volume=WEIGHTS,
         kind=VolumeKind.IMAGE if image else VolumeKind.CLAIM,
         path=MODELS_PATH,
         source=mirrored(serve.request, image) if image else serve.claim,

@@ -182,6 +182,7 @@ class Storage:
     size_bytes: int | None = None
     image: str | None = None
     read_bytes_per_s: int | None = None
+    compile_cache: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ class Mount:
     path on the host.
 
     keys: those of a secret that must be there; none for all it has. A pod waits for those named.
+    sub_path: the folder of the volume that is seen; mounts of one volume name share the volume.
     """
 
     volume: str
@@ -33,6 +34,7 @@ class Mount:
     is_read_only: bool = False
     size_bytes: int | None = None
     keys: tuple[str, ...] = ()
+    sub_path: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

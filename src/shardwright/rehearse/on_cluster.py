@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 from shardwright.engines.rehearsal import Rehearsal
 from shardwright.model.errors import usage_error
-from shardwright.model.launch import LaunchPlan, Ray, Task, TaskKind
+from shardwright.model.launch import LaunchPlan, Member, Ray, Task, TaskKind
 from shardwright.model.process import EnvVar
 from shardwright.model.text import text
 from shardwright.model.units import GIB
@@ -80,7 +80,7 @@ def cluster_scene(
         cpu_millis=CPU_MILLIS,
         memory_bytes=MEMORY_BYTES,
         shm_bytes=SHM_BYTES,
-        env=(*rules.env, *_image_env(rules, sizes, len(deployed.group.members))),
+        env=(*rules.env, *_image_env(rules, sizes, deployed.group.members)),
     )
     plan, changes = substitute(deployed, sub, rules)
     tasks = tuple(
@@ -106,13 +106,18 @@ def cluster_scene(
     )
 
 
-def _image_env(rules: Rehearsal, sizes: Substitution, num_members: int) -> tuple[EnvVar, ...]:
-    per_member = sizes.num_ranks // num_members
+def _image_env(
+    rules: Rehearsal, sizes: Substitution, members: tuple[Member, ...]
+) -> tuple[EnvVar, ...]:
+    per_member = sizes.num_ranks // len(members)
+    keeps_cache = any(mount.sub_path for mount in members[0].mounts)
+    place = "/tmp/engine-cache"  # noqa: S108
+    scratch = EnvVar(name=rules.cache_env, value=text(place), why="the image is read-only")
     plugin = IMAGE_HOME / "shardwright" / "engines" / rules.plugin
     return (
         EnvVar(name=rules.ranks_env, value=text(str(per_member)), why="ranks stand for GPUs"),
         EnvVar(name="PYTHONPATH", value=text(str(plugin)), why="a CPU platform over several nodes"),
-        EnvVar(name=rules.cache_env, value=text("/tmp/engine-cache"), why="the image is read-only"),  # noqa: S108
+        *(() if keeps_cache else (scratch,)),
     )
 
 

@@ -16,7 +16,7 @@ from shardwright.render.probes import probe_fields
 from shardwright.render.script import Step
 from shardwright.render.start import environment, start_fields
 from shardwright.render.symbols import Symbols
-from shardwright.render.volumes import volume, volume_mount
+from shardwright.render.volumes import volume_mount, volumes
 
 NODE_LOST_S = 30
 """Seconds a pod of a group stays bound to a node that is lost; Kubernetes' default is 300."""
@@ -53,7 +53,7 @@ def pod_template(plan: LaunchPlan, member: Member, wiring: Wiring) -> Object:
         "terminationGracePeriodSeconds": Because(
             plan.budgets.drain_s, "requests in flight may finish"
         ),
-        "volumes": [volume(mount) for mount in mounts],
+        "volumes": volumes(mounts),
     }
     waiting = [_await_task(plan, member, task) for task in plan.tasks if _must_wait(task)]
     if waiting:
@@ -209,7 +209,8 @@ def _await_task(plan: LaunchPlan, member: Member, task: Task) -> Object:
         "exit 1",
         "",
     ]
-    claims = [mount for mount in member.mounts if mount.source in {m.source for m in task.mounts}]
+    sources = {mount.source for mount in task.mounts}
+    claims = [each for each in member.mounts if each.source in sources and not each.sub_path]
     return {
         "name": bounded(f"await-{task.kind.value}", 63),
         "image": member.image,

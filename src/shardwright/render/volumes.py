@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 from shardwright.model.units import format_quantity
 from shardwright.model.volumes import Mount, VolumeKind
 from shardwright.render.emit import Because, Object
+
+
+def volumes(mounts: Iterable[Mount]) -> list[Object]:
+    """Write the volumes behind mounts, each once; read-only if all that is seen of it is."""
+    by_name: dict[str, list[Mount]] = {}
+    for mount in mounts:
+        by_name.setdefault(mount.volume, []).append(mount)
+    return [
+        volume(replace(same[0], is_read_only=all(each.is_read_only for each in same)))
+        for same in by_name.values()
+    ]
 
 
 def volume(mount: Mount) -> Object:
@@ -43,6 +57,8 @@ def _source(mount: Mount) -> Object:
 def volume_mount(mount: Mount) -> Object:
     """Write where the container sees it."""
     out: Object = {"name": mount.volume, "mountPath": mount.path}
+    if mount.sub_path:
+        out["subPath"] = mount.sub_path
     if mount.is_read_only:
         out["readOnly"] = True
     return out

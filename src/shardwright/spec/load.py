@@ -118,6 +118,7 @@ def to_request(document: d.Document) -> r.Request:
             size_bytes=_bytes(spec.storage.size),
             image=spec.storage.image,
             read_bytes_per_s=_bytes(spec.storage.read_rate),
+            compile_cache=spec.storage.compile_cache,
         ),
         images=r.Images(
             registry=spec.images.registry,

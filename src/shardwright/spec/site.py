@@ -70,6 +70,8 @@ class Storage(Strict):
     """OCI image that holds the weights, mounted in place of a claim; Kubernetes 1.35 or newer."""
     read_rate: Bytes | None = None
     """Bytes per second one node reads from it, such as 1G; sets the start-up budget."""
+    compile_cache: bool = False
+    """Keep on the claim what the engine compiles, by its version, GPU and layout."""
 
 
 class Images(Strict):
