@@ -51,7 +51,7 @@ FIGURES = {
 }
 ONE_BY_ONE = Scenario(  # on few cores an engine and its load tool disturb each other
     concurrency=1, requests_per_s=None, input_tokens=64, output_tokens=16, prefix_tokens=0,
-    num_requests=150, num_warmup=1,
+    num_requests=120, num_warmup=1,
 )  # fmt: skip
 TWO_AT_ONCE = replace(ONE_BY_ONE, concurrency=2, num_requests=100, num_warmup=2)
 SPEC = """apiVersion: shardwright.dev/v1alpha1

@@ -174,13 +174,20 @@ def test_a_sweep_measures_each_load_and_keeps_what_calibrate_reads(bench, tmp_pa
         requests = requests_of(found.out / f"concurrency-{places}")
         check(run, requests, steady_of(requests, places)[0])
     assert found.result["best"] in (1, 2, None)
-    rows = (tmp_path / "data" / "shardwright" / "measurements" / "records.jsonl").read_text()
+    file = tmp_path / "data" / "shardwright" / "measurements" / "records.jsonl"
+    rows = file.read_text() if file.is_file() else ""
     records = [json.loads(line) for line in rows.splitlines()]
     kept = [(row["concurrency"], row["isl"], row["osl"]) for row in records]
-    assert kept == [(load, 24, 5) for load in loads]
+    spoilt = {"client-bound", "answers-in-one-piece"}  # by busy cores: nothing to learn from
+    clean = [
+        load
+        for load, run in zip(loads, found.result["runs"], strict=True)
+        if not spoilt & {finding["code"] for finding in run["verdict"]["findings"]}
+    ]
+    assert kept == [(load, 24, 5) for load in clean]
     # of the engine that answered, not of the one the spec would deploy
     said = dict(found.result["environment"])["engine"]
-    assert {f"vLLM {row['engine_version']}" for row in records} == {said}
+    assert {f"vLLM {row['engine_version']}" for row in records} <= {said}
     page = (found.out / "report.html").read_text()
     assert "Measured beside predicted" in page
     assert 'src="http' not in page

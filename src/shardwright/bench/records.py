@@ -14,6 +14,7 @@ from shardwright.bench.run import Run
 from shardwright.model.plan import Plan
 from shardwright.model.request import Request
 from shardwright.planner.point import FIRST_BURST, SERVICE
+from shardwright.verify.artefacts import OF_NO_ENGINE
 
 COLUMNS = (
     "id", "date", "model", "dtype", "gpu", "engine", "engine_version", "tp", "pp", "ep",
@@ -38,11 +39,13 @@ def record(run: Run, setting: Setting) -> dict[str, str | int | float | None] | 
     """Flatten one load into the columns above; milliseconds, means unless named otherwise.
 
     A row is of one replica, as the planner's are. None for what no row can say: a trace, answers
-    that were not streamed.
+    that were not streamed, figures that are of the client or of a proxy.
     """
     request, layout, measured = setting.request, setting.plan.layout, run.measured
     engine, copies, load = request.engine, layout.replicas, run.scenario
     if load.trace or measured.ttft is None or measured.itl is None:
+        return None
+    if any(finding.code in OF_NO_ENGINE for finding in run.verdict.findings):
         return None
     rate = measured.output_tokens_per_s
 
@@ -54,7 +57,8 @@ def record(run: Run, setting: Setting) -> dict[str, str | int | float | None] | 
         return None if value is None else round(value * 1e3, 4)
 
     return {
-        "id": f"{request.name}-{setting.date}-{load.concurrency or load.requests_per_s}",
+        "id": f"{request.name}-{setting.date}-{load.concurrency or load.requests_per_s}"
+        f"-{load.input_tokens}x{load.output_tokens}",
         "date": setting.date,
         "model": request.model.config_file or request.model.id,
         "dtype": engine.dtype,

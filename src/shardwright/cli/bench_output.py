@@ -61,6 +61,8 @@ def keep_records(bench: Bench, question: Question) -> None:
                 row = record(run, setting)
                 if row is not None:
                     file.write(to_line(row))
+                else:
+                    click.echo(f"{run.scenario.load}: not kept for calibrate", err=True)
     except OSError as error:
         raise ShardwrightError(
             code="records-not-writable",

@@ -6,6 +6,9 @@ from shardwright.model.finding import Finding, Severity
 from shardwright.model.measured import Measured
 
 CLIENT_BOUND = "client-bound"
+IN_ONE_PIECE = "answers-in-one-piece"
+OF_NO_ENGINE = frozenset({CLIENT_BOUND, IN_ONE_PIECE})
+"""What makes figures useless for fitting the speed of an engine."""
 CLIENT_BOUND_SHARE = 0.8  # of the asked concurrency that must really be in flight
 CLIENT_BOUND_DELAY = 0.1  # of the first-token time that the client itself may add
 ONE_PIECE_S = 1e-5  # seconds a token; no engine is that quick
@@ -44,7 +47,7 @@ def in_one_piece(measured: Measured) -> tuple[Finding, ...]:
         return ()
     return (
         Finding(
-            code="answers-in-one-piece",
+            code=IN_ONE_PIECE,
             severity=Severity.WARNING,
             what=f"{share:.0%} of the answers came in one piece, the first token with the last",
             why="a proxy that collects the stream, or an engine quicker than its own HTTP server",
