@@ -19,6 +19,7 @@ from shardwright.shape.pieces import (
     norms,
     vector,
 )
+from shardwright.shape.split import DTYPE_BITS
 from shardwright.shape.standard import (
     ends,
     expert_fields,
@@ -28,8 +29,6 @@ from shardwright.shape.standard import (
     moe_summary,
     shared_expert,
 )
-
-STATE_BITS = {"float32": 32, "bfloat16": 16, "float16": 16}
 
 
 def delta_net(f: Fields, hidden: int) -> tuple[tuple[Tensor, ...], LayerCache]:
@@ -61,7 +60,7 @@ def delta_net(f: Fields, hidden: int) -> tuple[tuple[Tensor, ...], LayerCache]:
     return tensors, LayerCache(
         conv_state=(2 * key + value) * (kernel - 1),
         ssm_state=heads * dim * f.num("linear_key_head_dim"),
-        ssm_state_bits=STATE_BITS.get(str(f.get("mamba_ssm_dtype"))),
+        ssm_state_bits=DTYPE_BITS.get(str(f.get("mamba_ssm_dtype"))),
     )
 
 

@@ -20,6 +20,7 @@ from shardwright.shape.pieces import (
     norms,
     vector,
 )
+from shardwright.shape.split import DTYPE_BITS
 from shardwright.shape.standard import (
     ends,
     heads_of,
@@ -27,8 +28,6 @@ from shardwright.shape.standard import (
     is_tied,
     moe_summary,
 )
-
-STATE_BITS = {"float32": 32, "bfloat16": 16, "float16": 16}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +102,7 @@ def build_nemotron_h(f: Fields) -> Decoder:
     routed, moe = _nemotron_experts(f, heads.hidden) if "moe" in names else ((), None)
     norm = norms(heads.hidden, "norm")
     plain = mlp(heads.hidden, inner_of(f), gated=False, bias=f.flag("mlp_bias"), prefix="mixer")
-    bits = STATE_BITS.get(str(f.get("mamba_ssm_cache_dtype")))
+    bits = DTYPE_BITS.get(str(f.get("mamba_ssm_cache_dtype")))
     none, empty = AttentionKind.NONE, LayerCache()
     kinds = {
         "mamba": (AttentionKind.MAMBA, MlpKind.NONE, mixer.cache(bits), mixer.tensors("mixer")),
