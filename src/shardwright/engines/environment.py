@@ -35,7 +35,8 @@ def shm_bytes(local_ranks: int, rendezvous: Rendezvous) -> int:
 
 def shared_env(serve: Serve) -> list[EnvVar]:
     """Write the variables any engine wants: no hub, NCCL's choice in the log, the right network."""
-    env = [EnvVar(name="HF_HUB_OFFLINE", value=text("1"), why="weights come from the claim only")]
+    offline = "the weights are there; nothing is fetched at a start"
+    env = [EnvVar(name="HF_HUB_OFFLINE", value=text("1"), why=offline)]
     if serve.num_members > 1:
         env.append(
             EnvVar(

@@ -140,6 +140,8 @@ def _argv(serve: Serve, role: Role) -> tuple[Text, ...]:
     if is_at_least(serve.version, PATIENT_SINCE) and serve.plan.layout.gpus_per_replica > 1:
         timeout = str(serve.budgets.distributed_timeout_s)
         argv += ["--distributed-timeout-seconds", timeout]
+    if serve.num_members == 1 and is_at_least(serve.version, DRAINS_SINCE):
+        argv += ["--shutdown-timeout", str(serve.budgets.drain_s - LAST_STEPS_S)]
     out = [text(a) for a in argv] + _meeting_argv(serve, role)
     if role is Role.LEADER:
         out += [text("--host"), text("0.0.0.0"), text("--port"), text(str(HTTP_PORT))]  # noqa: S104
@@ -233,6 +235,12 @@ def metrics(version: str) -> Metrics:
     )
 
 
+DRAINS_SINCE = "0.18.1"
+"""First sampled release with --shutdown-timeout; its default, 0, aborts requests at SIGTERM. Not
+for groups of several members: a rank that ended first would hold the others up until the timeout.
+"""
+LAST_STEPS_S = 30
+"""Of the time to drain, left for what comes before SIGTERM and for processes to end; assumed."""
 NON_ROOT_SINCE = "0.26.0"
 """First release whose pages tell of the user; merged upstream in May 2026 (vllm pull 40275)."""
 

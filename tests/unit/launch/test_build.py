@@ -308,3 +308,13 @@ def test_a_product_that_is_not_known_or_said_twice_is_refused(cluster, code):
     with pytest.raises(ShardwrightError) as caught:
         on(gpu_product_selector=True, **cluster)
     assert caught.value.code == code
+
+
+def test_one_pod_of_vllm_drains_and_a_group_ends_at_once():
+    def given(name, **engine):
+        words = argv(launch(name, **engine).group.members[0].processes[0])
+        return dict(pairwise(words)).get("--shutdown-timeout")
+
+    assert given("llama-3.1-70b") == "90"  # of 120 s until SIGKILL
+    assert given("llama-3.1-70b", version="0.11.1") is None
+    assert given("llama-3.1-405b") is None
