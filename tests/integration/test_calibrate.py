@@ -82,3 +82,21 @@ def test_plans_and_accuracy_use_what_was_fitted_to_the_users_records(call, tmp_p
     assert call("calibrate", "--forget").returncode == 0
     assert "points of yours" not in call("plan", tmp_path / "H200-SXM.yaml").stdout
     assert errors_of(call)["ttft_ms"]["mean_abs"] == before["ttft_ms"]["mean_abs"]
+
+
+def test_records_of_another_machine_than_they_say_are_refused_and_change_no_plan(call, tmp_path):
+    kept = tmp_path / "shardwright" / "measurements" / "records.jsonl"
+    kept.parent.mkdir(parents=True)
+    kept.write_text((ROOT / "tests" / "data" / "bench" / "records-cpu.jsonl").read_text())
+    done = call("calibrate", "-o", "json")
+    assert done.returncode == 1, done.stderr
+    [outcome] = json.loads(done.stdout)["outcomes"]
+    assert (outcome["num_points"], outcome["fit"]) == (8, None)
+    assert "are these rows of H100-SXM?" in outcome["reason"]
+    # two cores take several times as long to a first token as an H100
+    found = errors_of(call)
+    assert found["ttft_ms"]["num_rows"] == found["tpot_ms"]["num_rows"] == 8
+    assert found["ttft_ms"]["bias"] < -0.6
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(SPEC.replace("GPU,", "H100-SXM,"))
+    assert "points of yours" not in call("plan", spec).stdout

@@ -42,7 +42,8 @@ NOISE = 0.1
 STEP = 0.05
 LEAST_POINTS, LEAST_GROUPS = 6, 3
 TOO_FAR = 3.0
-"""Median ratio of measured to predicted beyond which rows are of other hardware than they say."""
+"""Median ratio of measured to predicted TTFT, or TPOT, beyond which rows are of other hardware than
+they say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +156,7 @@ def _outcome(key: tuple[str, str], rows: list[_Measured], date: str) -> Outcome:
         grouped_by=grouped_by,
         before=_errors(off),
     )
-    why = _unfit(refused, float(np.exp(np.median(-off))))
+    why = _unfit(refused, off)
     if why:
         return replace(refused, reason=why)
     # two Gauss-Newton steps: the second from where the first one ends
@@ -180,18 +181,21 @@ def _outcome(key: tuple[str, str], rows: list[_Measured], date: str) -> Outcome:
     return replace(tried, fit=fit)
 
 
-def _unfit(found: Outcome, ratio: float) -> str:
-    """Say why nothing is fitted; empty if it is. ratio: median of measured to predicted."""
+def _unfit(found: Outcome, off: Floats) -> str:
+    """Say why nothing is fitted; empty if it is. off: logarithms of predicted over measured."""
     if found.num_points < LEAST_POINTS or found.num_groups < LEAST_GROUPS:
         return (
             f"{found.num_points} loads in {found.num_groups} {found.grouped_by} are too few; "
             f"measure {LEAST_POINTS} in {LEAST_GROUPS} at least (shardwright bench --sweep)"
         )
-    if not 1 / TOO_FAR <= ratio <= TOO_FAR:
-        return (
-            f"measured is {ratio:.2g} times predicted: are these rows of {found.gpu}? Remove them "
-            "from the records if not"
-        )
+    # each by itself: another machine can have the one and be far off the other
+    for name, part in zip(("TTFT", "TPOT"), np.split(off, 2), strict=True):
+        ratio = float(np.exp(-np.median(part)))
+        if not 1 / TOO_FAR <= ratio <= TOO_FAR:
+            return (
+                f"measured {name} is {ratio:.2g} times predicted: are these rows of {found.gpu}? "
+                "Remove them from the records if not"
+            )
     return ""
 
 
