@@ -15,6 +15,7 @@ README = (ROOT / "README.md").read_text()
 
 def printed_by(command, monkeypatch):
     monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("COLUMNS", "120")
     return CliRunner().invoke(shardwright, shlex.split(command), standalone_mode=False).stdout
 
 

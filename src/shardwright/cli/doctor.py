@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shardwright.cli.cluster import cluster_options, namespace_option
-from shardwright.cli.options import output_option, print_json, read_text
+from shardwright.cli.options import output_option, print_json, read_text, terminal_width
 from shardwright.model.errors import ExitCode, ShardwrightError, usage_error
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def command(
 
     Exit code 0 if a cause was named, 4 if none is known.
     """
-    from shardwright.diagnose.doctor import as_json, as_text, examine
+    from shardwright.diagnose.answer import as_text
+    from shardwright.diagnose.doctor import as_json, examine
 
     planned = planned_by(spec) if spec else None
     unread: tuple[str, ...] = ()
@@ -68,7 +69,7 @@ def command(
     if output == "json":
         print_json(as_json(report))
     else:
-        click.echo(as_text(report))
+        click.echo(as_text(report, terminal_width()))
     return ExitCode.INCONCLUSIVE if report.unknown else ExitCode.DONE
 
 

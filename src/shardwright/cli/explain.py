@@ -2,27 +2,65 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
 import click
 
+from shardwright.cli.options import terminal_width
+from shardwright.diagnose.answer import fold
 from shardwright.diagnose.causes import load_causes
 from shardwright.diagnose.pages import page
 from shardwright.model.errors import usage_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from shardwright.diagnose.causes import Cause
 
 
 @click.command(name="explain")
 @click.argument("code", required=False)
 def command(code: str | None) -> None:
-    """Print the page of a cause; without CODE, list them all."""
+    """Print the page of a cause; of a family all its pages; without CODE, list them all."""
     causes = {cause.code: cause for cause in load_causes()}
+    width = terminal_width()
     if code is None:
-        width = max(map(len, causes))
-        for each in causes.values():
-            click.echo(f"{each.code:{width}}  {each.title}")
+        click.echo("\n".join(_listed(causes.values(), width)))
         return
-    if code not in causes:
+    wanted = code.lower()
+    pages = [causes[wanted]] if wanted in causes else []
+    pages = pages or [each for each in causes.values() if each.family == wanted]
+    if not pages:
         raise usage_error(
-            "unknown-cause",
-            f"there is no cause {code!r}",
-            remedy="`shardwright explain` lists them",
+            "unknown-cause", f"there is no cause {code!r}", remedy=_nearest(wanted, causes.values())
         )
-    click.echo(page(causes[code]))
+    click.echo("\n\n".join("\n".join(_folded(page(each), width)) for each in pages))
+
+
+def _listed(causes: Iterable[Cause], width: int | None) -> list[str]:
+    causes = list(causes)
+    column = max(len(each.code) for each in causes)
+    return [
+        line for each in causes for line in fold(f"{each.code:{column}}  {each.title}", width)
+    ]  # fmt: skip
+
+
+def _folded(text: str, width: int | None) -> list[str]:
+    """Fold prose; what a program prints stays as it is."""
+    lines: list[str] = []
+    is_example = False
+    for line in text.splitlines():
+        is_example = is_example != line.startswith("```")
+        lines += [line] if is_example else fold(line, width)
+    return lines
+
+
+def _nearest(wanted: str, causes: Iterable[Cause]) -> str:
+    """Name the causes whose code, family or title is near to what was asked."""
+    causes = list(causes)
+    codes = [each.code for each in causes]
+    near = [each.code for each in causes if wanted in each.code or wanted in each.family]
+    near = near or get_close_matches(wanted, codes, n=3, cutoff=0.5)
+    named = f"did you mean {', '.join(near[:6])}? " if near else ""
+    return f"{named}`shardwright explain` lists them all"

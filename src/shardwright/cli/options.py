@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -61,3 +62,8 @@ def _unreadable(path: Path, what: str, remedy: str) -> ShardwrightError:
 def print_json(value: Any) -> None:
     """Print a result as JSON with sorted keys: same input, same bytes."""
     click.echo(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False))
+
+
+def terminal_width() -> int | None:
+    """Return the columns of the terminal, or of COLUMNS; None where the output goes elsewhere."""
+    return shutil.get_terminal_size(fallback=(0, 0)).columns or None

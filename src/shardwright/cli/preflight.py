@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shardwright.cli.cluster import cluster_options, finding_lines
-from shardwright.cli.options import output_option, print_json, spec_argument
+from shardwright.cli.options import output_option, print_json, spec_argument, terminal_width
 from shardwright.model.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _tell(
 def _as_lines(
     findings: tuple[Finding, ...], checked: Checked | None, verdict: HardwareVerdict | None
 ) -> list[str]:
-    from shardwright.diagnose.doctor import as_text
+    from shardwright.diagnose.answer import as_text
 
     lines: list[str] = []
     if verdict is not None and checked is not None:
@@ -132,7 +132,7 @@ def _as_lines(
     for each in findings:
         lines += ["", *finding_lines(each)]
     if checked is not None and checked.report is not None:
-        lines += ["", as_text(checked.report)]
+        lines += ["", as_text(checked.report, terminal_width())]
     return lines or ["nothing found that would keep it from starting"]
 
 

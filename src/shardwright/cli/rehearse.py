@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shardwright.cli.cluster import cluster_options
-from shardwright.cli.options import output_option, print_json, spec_argument
+from shardwright.cli.options import output_option, print_json, spec_argument, terminal_width
 from shardwright.cli.resolve import resolve
 from shardwright.model.errors import ExitCode, ShardwrightError, usage_error
 
@@ -129,12 +129,13 @@ def command(
 
 def _ask_doctor(directory: Path) -> None:
     """Say what the members' logs show, when there is something known in them."""
-    from shardwright.diagnose.doctor import as_text, examine
+    from shardwright.diagnose.answer import as_text
+    from shardwright.diagnose.doctor import examine
     from shardwright.drive.evidence_files import evidence_documents
 
     found = examine(evidence_documents(str(directory)))
     if not found.unknown:
-        click.echo(as_text(found), err=True)
+        click.echo(as_text(found, terminal_width()), err=True)
 
 
 def perform(

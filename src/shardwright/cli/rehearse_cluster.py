@@ -30,7 +30,7 @@ from shardwright.deploy.progress import pod_progress
 from shardwright.deploy.rollout import Rollout
 from shardwright.deploy.target import target_of
 from shardwright.deploy.verification import Verifier
-from shardwright.diagnose.doctor import as_text
+from shardwright.diagnose.answer import as_text
 from shardwright.drive.clock import SystemClock
 from shardwright.drive.kube import KubeCluster, connect
 from shardwright.drive.kubectl import Kubectl

@@ -103,7 +103,8 @@ def ranges(numbers: tuple[int, ...]) -> str:
 
 def outcome_lines(outcome: Outcome) -> list[str]:
     """Write how it ended."""
-    from shardwright.diagnose.doctor import as_text
+    from shardwright.cli.options import terminal_width
+    from shardwright.diagnose.answer import as_text
 
     if outcome.result.value == "unchanged":
         return [f"nothing changed: revision {outcome.revision} is ready"]
@@ -115,7 +116,7 @@ def outcome_lines(outcome: Outcome) -> list[str]:
         back = f"revision {outcome.rolled_back_to}" if outcome.rolled_back_to else "nothing"
         lines.append(f"rolled back to {back}")
     if outcome.report is not None:
-        lines.append(as_text(outcome.report))
+        lines.append(as_text(outcome.report, terminal_width()))
     return lines
 
 

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from shardwright.diagnose.causes import load_benign, load_causes
 from shardwright.diagnose.evidence import Document, Evidence, Hit
-from shardwright.diagnose.lines import printable
 from shardwright.diagnose.planned import Planned
 from shardwright.diagnose.ranking import Diagnosis, diagnose
 from shardwright.diagnose.scanning import Patterns, scan
@@ -125,36 +124,3 @@ def _line_json(hit: Hit) -> dict[str, Any]:
         "process": hit.worker,
         "time_s": hit.time_s,
     }
-
-
-def as_text(report: Report) -> str:
-    """Shape the report for a person: the first cause in full, the others in short."""
-    lines = _found_lines(report)
-    if report.unread:
-        lines.append("Not read, so what it would have shown is missing above:")
-        lines += [f"  - {printable(each)}" for each in report.unread]
-    return "\n".join(lines)
-
-
-def _found_lines(report: Report) -> list[str]:
-    if report.unknown:
-        lines = ["No known cause found. The most unusual lines:"]
-        lines += [f"  {h.document}:{h.line}: {h.text}" for h in report.unusual] or ["  (none)"]
-        return [*lines, "Collect next:", *(f"  - {item}" for item in COLLECT_NEXT)]
-    lines = []
-    for position, each in enumerate(report.findings[:5], 1):
-        role = f"; a consequence of {each.consequence_of}" if each.consequence_of else ""
-        lines.append(
-            f"{position}. {each.cause_page.title} [{each.code}] "
-            f"({each.family}, confidence {each.confidence:.2f}{role})"
-        )
-        lines.append(f"   cause:  {each.cause}")
-        for hit in each.evidence[: 4 if position == 1 else 1]:
-            who = f" [{hit.worker}]" if hit.worker else ""
-            lines.append(f"   line:   {hit.document}:{hit.line}{who}: {hit.text[:200]}")
-        remedy = each.remedy.splitlines()
-        lines.append(f"   remedy: {remedy[0]}")
-        lines += [f"           {more}" for more in remedy[1:]]
-        if position == 1 and each.ruled_out:
-            lines += [f"   ruled out: {r.code}: {r.why}" for r in each.ruled_out[:4]]
-    return lines

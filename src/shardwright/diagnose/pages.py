@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from shardwright.diagnose.answer import paragraphs
 from shardwright.diagnose.causes import Cause
 
 
 def page(cause: Cause) -> str:
     """Write one cause as Markdown."""
-    lines = [f"## {cause.code}", "", f"**{cause.title}** (family `{cause.family}`)", "", "Remedy:"]
-    lines += [_plain(cause.remedy), "", "It shows as:"]
+    lines = [f"## {cause.code}", "", f"**{cause.title}** (family `{cause.family}`)", ""]
+    lines += [_plain(cause.cause), "", "Remedy:", *paragraphs(_plain(cause.remedy)), ""]
+    lines += ["It shows as:"]
     for example in cause.examples:
         lines += ["```", example.rstrip(), "```"]
     if cause.explains:

@@ -63,7 +63,12 @@ def test_bundle_is_reproducible(tmp_path):
 def test_explain_prints_the_page_and_refuses_unknown_codes():
     assert "## gpu-oom" in run(explain.command, "gpu-oom").stdout
     assert "shm-too-small" in run(explain.command).stdout
-    assert run(explain.command, "no-such").exception.code == "unknown-cause"
+    assert "## heads-not-divisible" in run(explain.command, "tp-divisibility").stdout
+    unknown = run(explain.command, "OOM").exception
+    assert (unknown.code, "gpu-oom" in unknown.remedy) == ("unknown-cause", True)
+    wide = run(explain.command, "shm-too-small", env={"COLUMNS": "60"}).stdout
+    prose = wide.split("It shows as:")[0]
+    assert max(map(len, prose.splitlines())) <= 60
 
 
 SPEC = """\

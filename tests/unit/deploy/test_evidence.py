@@ -6,7 +6,8 @@ import pytest
 
 from shardwright.deploy.evidence import diagnose, evidence_of
 from shardwright.deploy.inventory import Inventory, RankPlace, from_object, to_object
-from shardwright.diagnose.doctor import as_json, as_text
+from shardwright.diagnose.answer import as_text
+from shardwright.diagnose.doctor import as_json
 from shardwright.drive.kube_memory import MemoryCluster
 from shardwright.launch.transport import PlannedLinks
 from shardwright.model.cluster import ObjectRef

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from shardwright.diagnose.doctor import as_json, as_text, examine
+from shardwright.diagnose.answer import as_text
+from shardwright.diagnose.doctor import as_json, examine
 from shardwright.diagnose.evidence import Document
 
 
@@ -187,3 +188,18 @@ def test_an_exit_code_of_137_speaks_for_memory_only_where_no_probe_explains_it()
     head = "--- source: kubectl describe\n"
     assert codes(report_of(head + ended)) == ["host-oom-killed"]
     assert codes(report_of(head + ended + killed)) == ["probe-killed"]
+
+
+def test_the_text_is_folded_at_the_width_and_tells_consequences_in_short():
+    shown = as_text(report_of(WATCHDOG * 2, OOM), width=60)
+    assert max(map(len, shown.splitlines())) <= 60
+    assert shown.startswith("1. A GPU ran out of memory [gpu-oom]")
+    assert "   then:   A collective operation timed out" in shown
+    assert "2. " not in shown
+
+
+def test_a_hint_is_called_a_hint():
+    assert as_text(report_of(WATCHDOG)).startswith(
+        "Nothing certain; what the evidence hints at:\n1. "
+    )
+    assert "hints" not in as_text(report_of(OOM))
