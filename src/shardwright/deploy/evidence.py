@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from shardwright.deploy.inventory import INSTANCE, Inventory
 from shardwright.deploy.reading import Reading
 from shardwright.deploy.record import PLAN_FILE, recorded
-from shardwright.deploy.surroundings import metrics, nodes, services
+from shardwright.deploy.surroundings import metrics, nodes, services, telemetry
 from shardwright.diagnose.doctor import Report, examine
 from shardwright.diagnose.evidence import Document
 from shardwright.diagnose.planned import Planned
@@ -85,6 +85,7 @@ def evidence_of(cluster: Cluster, inventory: Inventory, *, deploying: bool = Fal
             files |= {"endpointslices.txt": reached} if reached else {}
     pods = listed("v1", "Pod")
     files |= {**_of_pods(reading, pods, namespace, names), **metrics(reading, pods)}
+    files |= telemetry(reading, pods)
     record = recorded(reading, inventory, deploying=deploying)
     files[PLAN_FILE] = record.text
     return Gathered(files=files, unread=reading.unread, planned=record.planned)

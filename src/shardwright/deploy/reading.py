@@ -32,15 +32,17 @@ class Reading:
 
     def list(
         self, api_version: str, kind: str, *, namespace: str | None = None,
-        labels: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | None = None, what: str | None = None,
     ) -> tuple[Object, ...]:  # fmt: skip
-        """List objects; none where the cluster lacks the kind or refuses."""
+        """List objects; none where the cluster lacks the kind or refuses. what: their name in
+        `unread`, if not the kind.
+        """
         try:
             if not self._cluster.serves(api_version, kind):
                 return ()
             return self._cluster.list(api_version, kind, namespace=namespace, labels=labels)
         except ShardwrightError as error:
-            self._refused[kind] = error.what
+            self._refused[what or kind] = error.what
             return ()
 
     def get(self, ref: ObjectRef) -> Object | None:

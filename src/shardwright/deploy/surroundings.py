@@ -16,6 +16,14 @@ MAX_NODES: Final = 50
 """Nodes told of; of a large cluster those of the pods come first."""
 _ENGINE_SERIES: Final = ("vllm:", "vllm_", "sglang:", "sglang_", "nv_", "trtllm_")
 _PORTS: Final = ("metrics", "http")
+_DCGM: Final = {"app": "nvidia-dcgm-exporter"}
+"""Label of the exporter's pods as the GPU operator and the exporter's own chart set it."""
+_DCGM_PORT: Final = "9400"
+_DCGM_SERIES: Final = (
+    "DCGM_FI_DEV_XID_ERRORS", "DCGM_FI_DEV_ECC_", "DCGM_FI_DEV_ROW_REMAP_",
+    "DCGM_FI_DEV_CLOCK_THROTTLE_REASONS", "DCGM_FI_DEV_CLOCKS_EVENT_REASONS", "DCGM_FI_DEV_FB_",
+    "DCGM_FI_DEV_GPU_UTIL", "DCGM_FI_DEV_GPU_TEMP",
+)  # fmt: skip
 
 
 def nodes(reading: Reading, pods: Iterable[Object]) -> str:
@@ -103,6 +111,20 @@ def metrics(reading: Reading, pods: Iterable[Object]) -> dict[str, str]:
         lines = [line for line in page.splitlines() if _is_telling(line)]
         if lines:
             found[f"{pod['metadata']['name']}/metrics.txt"] = "\n".join(lines) + "\n"
+    return found
+
+
+def telemetry(reading: Reading, pods: Iterable[Object]) -> dict[str, str]:
+    """Ask DCGM's exporter, where there is one, how the GPUs of the pods' nodes are."""
+    on = {str(pod["spec"]["nodeName"]) for pod in pods if pod["spec"].get("nodeName")}
+    found = {}
+    for exporter in reading.list("v1", "Pod", labels=_DCGM, what="pods of the DCGM exporter"):
+        node = str(exporter["spec"].get("nodeName"))
+        if node in on:
+            page = reading.page(exporter, _DCGM_PORT, "/metrics")
+            lines = [line for line in page.splitlines() if line.startswith(_DCGM_SERIES)]
+            if lines:
+                found[f"{node}/dcgm-metrics.txt"] = "\n".join(lines) + "\n"
     return found
 
 

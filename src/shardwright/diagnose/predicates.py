@@ -19,6 +19,7 @@ from shardwright.diagnose.cluster_facts import (
     no_ready_endpoint,
 )
 from shardwright.diagnose.evidence import Block, Evidence, Hit, Source
+from shardwright.diagnose.gpu_telemetry import gpu_broken, gpu_throttled
 from shardwright.diagnose.serving_load import (
     kv_full_queue,
     kv_thrashing,
@@ -216,6 +217,8 @@ def topology_without_scaleup(evidence: Evidence) -> Iterator[Hit]:
 
 
 PREDICATES: Final[dict[str, Callable[[Evidence], Iterator[Hit]]]] = {
+    "gpu-broken": gpu_broken,
+    "gpu-throttled": gpu_throttled,
     "gpus-gone": gpus_gone,
     "heads-not-divisible": heads_not_divisible,
     "init-never-ended": init_never_ended,

@@ -280,6 +280,32 @@ def test_the_engines_metrics_are_read_through_the_api_server():
     assert "pods/proxy" in evidence_of(cluster, RECORD).unread[0]
 
 
+class Dcgm:
+    """Answers as DCGM's exporter does: one GPU of the node gave Xid 79."""
+
+    def send(self, url, **_):
+        page = 'DCGM_FI_DEV_XID_ERRORS{gpu="0",Hostname="gpu-1"} 0\n'
+        page += 'DCGM_FI_DEV_XID_ERRORS{gpu="5",Hostname="gpu-1"} 79\nDCGM_FI_PROF_X{} 1\n'
+        return Reply(status=200 if "9400" in url else 404, body=page.encode())
+
+
+def test_the_counters_of_the_nodes_gpus_are_read_from_dcgms_exporter():
+    exporters = []
+    for name, where in (("dcgm-a", "gpu-1"), ("dcgm-b", "gpu-2")):
+        each = pod(name, phase="Running")
+        each["metadata"] |= {"namespace": "gpu-operator", "labels": {"app": "nvidia-dcgm-exporter"}}
+        each["spec"]["nodeName"] = where
+        exporters.append(each)
+    cluster = MemoryCluster(on_node("gpu-1"), node("gpu-1"), *exporters)
+    cluster.client = Dcgm()
+    found = evidence_of(cluster, RECORD)
+    assert "gpu-1/dcgm-metrics.txt" in found.files
+    assert "gpu-2/dcgm-metrics.txt" not in found.files
+    first = diagnose(found).findings[0]
+    assert (first.code, first.confidence >= 0.7) == ("gpu-fault", True)
+    assert "GPU 5 of gpu-1: Xid 79" in first.cause
+
+
 LINKS = PlannedLinks(
     num_members=2, gpus_per_member=8, scaleup="NVLink 4", fabric=parse_fabric("infiniband-400g"),
     rdma_resource="rdma/ib",
