@@ -64,7 +64,8 @@ def _labelled(cluster: Cluster, label: str, namespace: str) -> tuple[ObjectRef, 
             if error.code != "cluster-forbidden":
                 raise
             continue  # preflight says what we may not do
-        found += references(objects)
+        # what is being deleted may stay for a while, as a claim does until its last pod has ended
+        found += references(o for o in objects if "deletionTimestamp" not in o["metadata"])
     return tuple(found)
 
 

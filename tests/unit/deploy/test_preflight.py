@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
@@ -323,6 +324,23 @@ def test_the_level_of_the_namespace_where_pods_may_not_be_tried(plan: LaunchPlan
     members = tuple(replace(member, run_as=None) for member in plan.group.members)
     as_root = replace(plan, group=replace(plan.group, members=members))
     assert codes(cluster, as_root) == ["pod-security-refuses"]
+
+
+class Counting(MemoryCluster):
+    """Keeps account of what is listed."""
+
+    asked: ClassVar[list[str]] = []
+
+    def list(self, api_version: str, kind: str, **where: Any) -> tuple[Object, ...]:
+        self.asked.append(kind)
+        return super().list(api_version, kind, **where)
+
+
+def test_nodes_and_pods_of_a_large_cluster_are_read_once(plan: LaunchPlan) -> None:
+    cluster = a_cluster(plan)
+    cluster.__class__, Counting.asked = Counting, []
+    assert codes(cluster, plan) == []
+    assert [Counting.asked.count(kind) for kind in ("Node", "Pod")] == [1, 1]
 
 
 def test_quota_of_memory_counts_the_whole_group(plan: LaunchPlan) -> None:

@@ -275,6 +275,16 @@ def test_delete_keeps_claims_unless_purged(cluster: MemoryCluster) -> None:
     assert find_inventory(cluster, "llama", "ml") is None
 
 
+def test_what_is_being_deleted_is_not_owned_any_more(cluster: MemoryCluster) -> None:
+    """A claim outlives its deletion while a pod that mounts it ends."""
+    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "spec": {}}
+    meta = {"name": "llama-models", "namespace": "ml", "labels": LABELS}
+    cluster.put({**claim, "metadata": meta})
+    assert find_inventory(cluster, "llama", "ml") is not None
+    cluster.put({**claim, "metadata": {**meta, "deletionTimestamp": "2026-11-27T08:00:00Z"}})
+    assert find_inventory(cluster, "llama", "ml") is None
+
+
 def test_a_lost_inventory_is_rebuilt_from_labels(cluster: MemoryCluster) -> None:
     deploy(cluster, Kubelet(cluster, READY), manifests())
     before = read_inventory(cluster, "llama", "ml")

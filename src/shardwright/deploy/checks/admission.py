@@ -106,6 +106,8 @@ def quota(scene: Scene) -> Iterator[Finding]:
     plan = scene.plan
     try:
         quotas = scene.cluster.list("v1", "ResourceQuota", namespace=plan.namespace)
+        if not quotas:
+            return
         pods = scene.cluster.list("v1", "Pod", namespace=plan.namespace)
     except ShardwrightError as caught:
         yield not_checked("quota", caught)
