@@ -48,8 +48,10 @@ def _unknown(report: Report) -> Iterator[str]:
 
 def _known(findings: Sequence[Diagnosis]) -> Iterator[str]:
     roots = [each for each in findings if each.consequence_of is None] or list(findings[:1])
-    if roots[0].confidence < CONFIDENT:
+    if all(each.confidence < CONFIDENT for each in roots):
         yield "Nothing certain; what the evidence hints at:"
+    elif roots[0].confidence < CONFIDENT:
+        yield "What ended it is not certain; the first is a hint, what follows is shown:"
     for position, each in enumerate(roots[:_MOST_CAUSES], 1):
         yield from _cause(each, position, roots[0].confidence >= CONFIDENT)
         for other in findings:

@@ -203,3 +203,12 @@ def test_a_hint_is_called_a_hint():
         "Nothing certain; what the evidence hints at:\n1. "
     )
     assert "hints" not in as_text(report_of(OOM))
+
+
+def test_a_hint_above_something_certain_does_not_call_all_uncertain():
+    slow_and_ended = (
+        "--- source: nccl log\n"
+        "w:1:1 [0] NCCL INFO Channel 00/0 : 9[1] -> 8[0] [receive] via NET/Socket/0\n"
+        "w:1:9 [0] misc/socket.cc:72 NCCL WARN socketProgress: Connection closed by remote peer\n"
+    )
+    assert as_text(report_of(slow_and_ended)).startswith("What ended it is not certain;")
