@@ -65,7 +65,7 @@ def find_endpoint(cluster: Cluster, name: str, namespace: str) -> Endpoint:
         raise usage_error(
             "endpoint-not-found",
             f"there is no endpoint {name} in namespace {namespace}",
-            remedy="shardwright list shows all; pass -n NAMESPACE or --context, an URL, or a spec",
+            remedy="shardwright list shows all; pass -n NAMESPACE or --context, a URL, or a spec",
         )
     selector = serving[0]["spec"].get("selector", {}).items()
     leaders = [pod for pod in ready if selector <= pod["metadata"].get("labels", {}).items()]
