@@ -8,6 +8,12 @@ from shardwright.render.emit import Because, Object
 from shardwright.render.symbols import Symbols
 
 
+BROKEN_S = 30
+"""Seconds from SIGTERM to SIGKILL for a container whose probe failed; a pod that is deleted has the
+time its requests may take. Kubernetes 1.28 or newer.
+"""
+
+
 def probe_fields(probes: Probes, symbols: Symbols) -> Object:
     """Write the probe fields of a container; a probe that is None has no field."""
     fields = {
@@ -15,7 +21,12 @@ def probe_fields(probes: Probes, symbols: Symbols) -> Object:
         "readinessProbe": probes.readiness,
         "livenessProbe": probes.liveness,
     }
-    return {name: _probe(probe, symbols) for name, probe in fields.items() if probe is not None}
+    out = {name: _probe(probe, symbols) for name, probe in fields.items() if probe is not None}
+    for name in ("startupProbe", "livenessProbe"):
+        if name in out:
+            why = "what does not answer finishes no requests"
+            out[name]["terminationGracePeriodSeconds"] = Because(BROKEN_S, why)
+    return out
 
 
 def _probe(probe: Probe, symbols: Symbols) -> Object:
