@@ -7,7 +7,6 @@ from shardwright.model.text import Text
 from shardwright.render.emit import Because, Object
 from shardwright.render.symbols import Symbols
 
-
 BROKEN_S = 30
 """Seconds from SIGTERM to SIGKILL for a container whose probe failed; a pod that is deleted has the
 time its requests may take. Kubernetes 1.28 or newer.
