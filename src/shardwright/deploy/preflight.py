@@ -6,6 +6,7 @@ Called by `shardwright deploy` first. Reads the cluster and asks for dry runs, c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from shardwright.deploy.capacity import num_slots, usable_gpus
 from shardwright.deploy.checks.access import namespace, rights, versions
@@ -30,12 +31,22 @@ REST: tuple[Callable[[Scene], Iterator[Finding]], ...] = (
     secrets, claims, gpus, disk, quota, queue, manifests, admission,
 )  # fmt: skip
 
+LONGEST = (("v1", "Node"), ("v1", "Pod"))
+"""What takes longest to read of a large cluster: begun first, while the rest is asked."""
+
 
 def preflight(
     cluster: Cluster, plan: LaunchPlan, objects: tuple[Object, ...]
 ) -> tuple[Finding, ...]:
     """Look for everything that would keep an endpoint from starting, gravest first."""
-    scene = _scene(cluster, plan, objects)
+    with ThreadPoolExecutor(len(LONGEST)) as pool:
+        scene = _scene(cluster, plan, objects)
+        for api_version, kind in LONGEST:
+            scene.look_ahead(pool, api_version, kind)
+        return _checked(scene)
+
+
+def _checked(scene: Scene) -> tuple[Finding, ...]:
     for check in FIRST:
         if found := tuple(check(scene)):
             return found

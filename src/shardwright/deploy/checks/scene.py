@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 
 from shardwright.deploy.inventory import INSTANCE
@@ -22,13 +23,21 @@ class Scene:
     plan: LaunchPlan
     objects: tuple[Object, ...]
     instances: frozenset[str]
-    _lists: dict[tuple[str, str], tuple[Object, ...]] = field(default_factory=dict, repr=False)
+    _lists: dict[tuple[str, str], Future[tuple[Object, ...]]] = field(
+        default_factory=dict, repr=False
+    )
+
+    def look_ahead(self, pool: Executor, api_version: str, kind: str) -> None:
+        """Begin to list a kind of the whole cluster, while other things are checked."""
+        self._lists[api_version, kind] = pool.submit(self.cluster.list, api_version, kind)
 
     def everywhere(self, api_version: str, kind: str) -> tuple[Object, ...]:
         """List a kind of the whole cluster; asked once, whatever number of checks want it."""
         if (api_version, kind) not in self._lists:
-            self._lists[api_version, kind] = self.cluster.list(api_version, kind)
-        return self._lists[api_version, kind]
+            asked: Future[tuple[Object, ...]] = Future()
+            asked.set_result(self.cluster.list(api_version, kind))
+            self._lists[api_version, kind] = asked
+        return self._lists[api_version, kind].result()
 
     def ref(self, api_version: str, kind: str, name: str = "") -> ObjectRef:
         """Name an object of the endpoint's namespace."""
