@@ -42,7 +42,7 @@ def _wish_file() -> Path:
 
 def build(chosen: frozenset[str]) -> None:
     """Install Debian's packages and compile what a bed with these controllers needs."""
-    debian.ensure()
+    debian.ensure(debian.FIREWALL if "kube-router" in chosen else ())
     for component in _components(chosen):
         components.ensure(component)
 

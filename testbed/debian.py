@@ -13,16 +13,17 @@ PACKAGES = (
     "containerd",
     "containernetworking-plugins",
     "iproute2",
-    "ipset",
     "iptables",
     "openssl",
     "runc",
     "util-linux",
 )
+FIREWALL = ("ipset",)
+"""What kube-router runs besides."""
 PROGRAMS = ("apt-get", "dpkg-query", "go")
 
 
-def ensure() -> None:
+def ensure(more: tuple[str, ...] = ()) -> None:
     """Install what is missing. Nothing of it is started: the bed starts its own containerd."""
     if os.geteuid() != 0:
         raise TestbedError("the test bed needs root: it makes namespaces, mounts and a bridge")
@@ -30,7 +31,7 @@ def ensure() -> None:
         raise TestbedError(
             f"not installed: {', '.join(missing)} (Debian or Ubuntu, and Go >= 1.26)"
         )
-    wanted = [name for name in PACKAGES if not installed(name)]
+    wanted = [name for name in (*PACKAGES, *more) if not installed(name)]
     if not wanted:
         return
     say(f"installing {' '.join(wanted)}")
