@@ -112,9 +112,8 @@ def proved_by(
             f"largest difference {agreement.max_difference:.3f} nats"
         )
     if drill and drill.recovered_s is not None:
-        said.append(
-            f"the loss of rank {drill.rank} is noticed, and a restart of the group mends it"
-        )
+        noticed = "" if drill.noticed_s is None else "is noticed, and "
+        said.append(f"the loss of rank {drill.rank} {noticed}is mended by a restart of the group")
     return tuple(said)
 
 

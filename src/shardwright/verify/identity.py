@@ -86,9 +86,9 @@ def ranks_seen(
 
 
 def match_ranks(plan: LaunchPlan, seen: tuple[RankSeen, ...]) -> tuple[RankMatch, ...]:
-    """Hold every planned rank against the seen one of its index, and name seen ranks too many."""
+    """Hold every planned rank against the seen one of its index."""
     by_index = {rank.index: rank for rank in seen}
-    matches = [
+    return tuple(
         RankMatch(
             planned=rank,
             member=member.index,
@@ -97,8 +97,7 @@ def match_ranks(plan: LaunchPlan, seen: tuple[RankSeen, ...]) -> tuple[RankMatch
         )
         for member in plan.group.members
         for rank in member.ranks
-    ]
-    return tuple(matches)
+    )
 
 
 def _differences(rank: Rank, member: int, seen: RankSeen | None) -> tuple[str, ...]:

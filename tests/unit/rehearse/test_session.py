@@ -229,6 +229,7 @@ def test_the_drill_kills_the_last_rank_and_the_restart_mends_it(theatre):
     assert report.drill.exited == "vllm of member 1, status 1"
     assert report.drill.health_failed_s is not None
     assert report.drill.recovered_s is not None
+    assert "the loss of rank 3 is noticed, and is mended by a restart of the group" in report.proved
     assert report.passed
 
 
@@ -239,6 +240,7 @@ def test_a_drill_that_nothing_notices_says_so_and_still_restarts(theatre):
     assert "nothing noticed within 90 s" in report_text(report)
     assert [finding.code for finding in report.findings] == ["loss-unnoticed"]
     assert report.drill.recovered_s is not None
+    assert "the loss of rank 3 is mended by a restart of the group" in report.proved
 
 
 def test_an_api_key_is_tried_and_its_absence_refused(theatre):
