@@ -6,6 +6,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from shardwright.cli.resolve import resolve
+from shardwright.cli.staging import shrunk
 from shardwright.drive.hub import Hub, MemoryHub
 from shardwright.model.configs import ConfigSource
 from shardwright.model.errors import ShardwrightError
@@ -119,3 +121,16 @@ def test_a_hub_out_of_reach_points_to_a_file(tmp_path):
     assert caught.value.code == "hub-unreachable"
     assert "configFile" in caught.value.remedy
     assert "meta-llama/Llama-3.1-8B" in caught.value.remedy
+
+
+def test_a_model_of_the_hub_is_rehearsed_by_its_own_config(endpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(
+        "apiVersion: shardwright.dev/v1alpha1\nkind: DistributedInference\nspec:\n"
+        "  model: {id: org/plain}\n  cluster: {gpu: H100-SXM}\n"
+        f"  network: {{hfEndpoint: '{endpoint}'}}\n"
+    )
+    small = shrunk(resolve(spec), tmp_path, None).small
+    assert small.config["architectures"] == ["LlamaForCausalLM"]
+    assert sum(small.layers) == small.config["num_hidden_layers"]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shardwright.cli.options import read_text
 from shardwright.model.errors import ShardwrightError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from shardwright.model.request import Request
     from shardwright.model.shape import ModelShape
     from shardwright.spec.load import Loaded
@@ -78,11 +81,37 @@ def _shape(request: Request, folder: Path) -> ModelShape:
 def model_shape(name: str, revision: str | None = None, endpoint: str | None = None) -> ModelShape:
     """Return the shape of a model by id or path: shipped with us, else fetched from the hub."""
     from shardwright import shape
-    from shardwright.facts import models
 
-    is_path = name.endswith(".json") or Path(name).is_dir()
-    if is_path or models.find(name) or name.count("/") != 1:
+    if not _is_of_the_hub(name):
         return shape.load(name)
     from shardwright.drive.hub import Hub
 
     return shape.read_config(Hub(endpoint=endpoint).config(name, revision), name)
+
+
+def published_config(request: Request, folder: Path) -> Mapping[str, Any]:
+    """Return the config.json of a resolved spec as it was published. folder: the spec's own."""
+    from shardwright.facts import models
+
+    model = request.model
+    if model.config_file or _is_path(model.id):
+        path = folder / model.config_file if model.config_file else Path(model.id)
+        path = path / "config.json" if path.is_dir() else path
+        config: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return config
+    if not _is_of_the_hub(model.id):
+        return models.load(model.id).config
+    from shardwright.drive.hub import Hub
+
+    return Hub(endpoint=request.network.hf_endpoint).config(model.id, model.revision)
+
+
+def _is_path(name: str) -> bool:
+    return name.endswith(".json") or Path(name).is_dir()
+
+
+def _is_of_the_hub(name: str) -> bool:
+    """Tell whether a model is neither a path nor one that ships with us."""
+    from shardwright.facts import models
+
+    return not _is_path(name) and models.find(name) is None and name.count("/") == 1

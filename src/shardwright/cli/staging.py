@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from shardwright.cli.resolve import published_config
 from shardwright.drive.cache import cache_directory
 from shardwright.drive.checkpoint import fingerprint, write_checkpoint
 from shardwright.drive.environment import ensure
 from shardwright.drive.machine import observe
 from shardwright.engines import find_engine
-from shardwright.facts import models
 from shardwright.launch.build import build_launch_plan
 from shardwright.model.process import EnvVar
 from shardwright.model.text import text
@@ -27,14 +26,11 @@ from shardwright.rehearse.shrink import SmallModel, shrink
 from shardwright.rehearse.substitution import members_for, substitute
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from shardwright.cli.progress import Progress
     from shardwright.cli.resolve import Resolved
     from shardwright.engines.rehearsal import Rehearsal
     from shardwright.model.launch import LaunchPlan
     from shardwright.model.layout import Layout
-    from shardwright.model.request import Request
 
 MAX_MODEL_LEN = 1024
 
@@ -129,15 +125,6 @@ def _check(plan: LaunchPlan, rules: Rehearsal, is_isolated: bool, home: Path | N
     found = obstacles(plan, needs, observe(home))
     if found:
         raise found[0]
-
-
-def published_config(request: Request, folder: Path) -> Mapping[str, Any]:
-    """Read config.json as it was published: the user's file, or the model's own."""
-    if request.model.config_file:
-        path = folder / request.model.config_file
-        config: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return config
-    return models.load(request.model.id).config
 
 
 def _checkpoint(small: SmallModel) -> Path:
