@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shardwright.cli.cluster import cluster_options, namespace_option
-from shardwright.cli.options import output_option, print_json
+from shardwright.cli.options import not_writable, output_option, print_json
 from shardwright.model.errors import ExitCode, usage_error
 
 if TYPE_CHECKING:
@@ -53,19 +53,19 @@ def command(
     """
     import json
 
-    from shardwright.cli.doctor import as_documents, deployed, documents, planned_by
+    from shardwright.cli.doctor import as_documents, deployed, planned_by
     from shardwright.diagnose.doctor import as_json, examine
     from shardwright.diagnose.evidence import Document as Text
     from shardwright.diagnose.redaction import redact
-    from shardwright.drive.evidence_files import pack
+    from shardwright.drive.evidence_files import evidence_documents, pack
 
-    evidence = [document for path in paths for document in documents(path)]
+    found_here = evidence_documents(paths)
+    evidence, unread = [*found_here.documents], found_here.unread
     planned = planned_by(spec) if spec else None
-    unread: tuple[str, ...] = ()
     if name is not None:
         found = deployed(name, namespace, kubeconfig, context)
         evidence += as_documents(found.as_files())
-        planned, unread = planned or found.planned, found.unread
+        planned, unread = planned or found.planned, unread + found.unread
     if not evidence:
         raise usage_error(
             "no-evidence", "there is nothing to pack",
@@ -81,11 +81,16 @@ def command(
     report = examine(texts, planned=planned, unread=unread)
     files["findings.json"] = json.dumps(as_json(report), indent=2, sort_keys=True) + "\n"
     target = out or Path(f"{name or 'evidence'}-bundle.tar.gz")
-    size = pack(files, target)
+    try:
+        size = pack(files, target)
+    except OSError as error:
+        raise not_writable(target, str(error.strerror)) from error
     if output == "json":
         print_json({"file": str(target), "bytes": size, "files": sorted(files), "redacted": hidden})
     else:
         click.echo(f"{target}: {len(files)} files, {size} bytes")
+        for each in found_here.unread:
+            click.echo(f"  not read: {each}")
         for kind in sorted(hidden):
             click.echo(f"  {hidden[kind]} redacted: {kind}")
     return ExitCode.DONE

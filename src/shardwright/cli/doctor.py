@@ -50,14 +50,15 @@ def command(
     """
     from shardwright.diagnose.answer import as_text
     from shardwright.diagnose.doctor import as_json, examine
+    from shardwright.drive.evidence_files import evidence_documents
 
     planned = planned_by(spec) if spec else None
-    unread: tuple[str, ...] = ()
-    evidence = [document for path in paths for document in documents(path)]
+    files = evidence_documents(paths)
+    evidence, unread = [*files.documents], files.unread
     if name is not None:
         found = deployed(name, namespace, kubeconfig, context)
         evidence += as_documents(found.files)
-        planned, unread = planned or found.planned, found.unread
+        planned, unread = planned or found.planned, unread + found.unread
     elif not paths:
         raise usage_error(
             "no-evidence", "there is nothing to examine",
@@ -132,17 +133,4 @@ def _spec_lines(loaded: Loaded, spec: Path) -> dict[str, Hit]:
                 document=str(spec), block=sys.maxsize, source=Source.MANIFEST, line=line,
                 text=printable(text[line - 1].strip()),
             )  # fmt: skip
-    return found
-
-
-def documents(path: str) -> list[Document]:
-    """Open a file, every file below a directory, or stdin, to be read as a stream."""
-    from shardwright.drive.evidence_files import evidence_documents
-
-    found = evidence_documents(path)
-    if not found:
-        raise usage_error(
-            "evidence-not-found", f"{path} is neither a file nor a folder with files",
-            remedy="pass a log file, a directory of logs, or - for stdin",
-        )  # fmt: skip
     return found

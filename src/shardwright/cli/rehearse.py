@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from shardwright.cli.cluster import cluster_options
-from shardwright.cli.options import output_option, print_json, spec_argument, terminal_width
+from shardwright.cli.options import output_option, spec_argument, terminal_width
 from shardwright.cli.resolve import resolve
 from shardwright.model.errors import ExitCode, ShardwrightError, usage_error
 
@@ -85,18 +86,19 @@ def command(
     """Run SPEC.yaml here with the real engine, on the CPU and at small scale, and prove it."""
     from shardwright.cli.plan import draw
     from shardwright.cli.progress import Progress
+    from shardwright.cli.rehearse_report import publish
     from shardwright.cli.staging import stage
-    from shardwright.model.plain import plain
-    from shardwright.rehearse.text import report_text
 
     _interrupt_on(signal.SIGTERM, signal.SIGHUP)
     if cluster:
+        _refuse_ignored("here only, not with --cluster", "nodes", "bench", "compare", "timeout")
         from shardwright.cli.rehearse_cluster import Where, run
 
         where = Where(
             kubeconfig=kubeconfig, context=context, image=image, out=out, with_drill=drill
         )
         return run(spec, _ranks(ranks), where, output)
+    _refuse_ignored("for --cluster only", "kubeconfig", "context", "image")
     progress = Progress()
     resolved = resolve(spec)
     if bench and nodes == "namespaces":
@@ -113,15 +115,9 @@ def command(
     except ShardwrightError:
         _ask_doctor(directory)
         raise
-    _write(report, draw(resolved, scene.deployed, "mermaid"), directory)
-    if output == "json":
-        body = plain(report) | {"passed": report.passed, "directory": str(directory)}
-        print_json({"apiVersion": "shardwright.dev/rehearsal/v1alpha1", "rehearsal": body})
-    else:
-        click.echo(report_text(report), nl=False)
-        click.echo(f"report: {directory / 'report.md'}", err=True)
-        if load is not None:
-            click.echo(f"bench:  {directory / 'bench' / 'report.html'}", err=True)
+    publish(report, draw(resolved, scene.deployed, "mermaid"), directory, output)
+    if load is not None:
+        click.echo(f"bench:  {directory / 'bench' / 'report.html'}", err=True)
     if not report.passed:
         _ask_doctor(directory)
     return ExitCode.DONE if report.passed else ExitCode.VERDICT_NO
@@ -133,7 +129,9 @@ def _ask_doctor(directory: Path) -> None:
     from shardwright.diagnose.doctor import examine
     from shardwright.drive.evidence_files import evidence_documents
 
-    found = examine(evidence_documents(str(directory)))
+    if not directory.is_dir():
+        return
+    found = examine(evidence_documents([str(directory)]).documents)
     if not found.unknown:
         click.echo(as_text(found, terminal_width()), err=True)
 
@@ -208,13 +206,25 @@ def _ranks(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     match = re.fullmatch(r"(\d+)x(\d+)", text)
-    if not match or "0" in match.groups():
+    if not match or not int(match[1]) or not int(match[2]):
         raise usage_error(
             "ranks-not-read",
             f"--ranks {text} is not TxP",
             remedy="write tensor x pipeline ranks, for example --ranks 2x2",
         )
     return int(match[1]), int(match[2])
+
+
+def _refuse_ignored(words: str, *names: str) -> None:
+    """Refuse options that would be without effect, rather than pass over what was asked."""
+    context = click.get_current_context()
+    given = [n for n in names if context.get_parameter_source(n) is ParameterSource.COMMANDLINE]
+    if given:
+        raise usage_error(
+            "option-without-effect",
+            f"--{given[0]} is {words}",
+            remedy=f"leave out --{given[0]}",
+        )
 
 
 def _interrupt_on(*signals: signal.Signals) -> None:
@@ -226,17 +236,6 @@ def _interrupt_on(*signals: signal.Signals) -> None:
 
     for each in signals:
         signal.signal(each, interrupt)
-
-
-def _write(report: Report, topology: str, directory: Path) -> None:
-    import json
-
-    from shardwright.model.plain import plain
-    from shardwright.rehearse.markdown import report_markdown
-
-    (directory / "report.md").write_text(report_markdown(report, topology), encoding="utf-8")
-    body = json.dumps(plain(report), indent=2, sort_keys=True)
-    (directory / "report.json").write_text(body + "\n", encoding="utf-8")
 
 
 __all__ = ["command", "perform"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import secrets
 import time
 from collections.abc import Iterator
@@ -12,13 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from shardwright.cli.cluster_drill import Group, drilled
-from shardwright.cli.options import print_json
 from shardwright.cli.plan import draw
 from shardwright.cli.progress import Progress
-from shardwright.cli.render import launch_plan, write_files
+from shardwright.cli.rehearse_report import publish
+from shardwright.cli.render import launch_plan
 from shardwright.cli.resolve import resolve
 from shardwright.cli.rollout_output import Teller
 from shardwright.cli.staging import shrunk
@@ -34,19 +31,15 @@ from shardwright.diagnose.answer import as_text
 from shardwright.drive.clock import SystemClock
 from shardwright.drive.kube import KubeCluster, connect
 from shardwright.drive.kubectl import Kubectl
-from shardwright.engines.rehearsal import Rehearsal
 from shardwright.model.cluster import Cluster, Object, ObjectRef
 from shardwright.model.errors import ExitCode, ShardwrightError, usage_error
 from shardwright.model.finding import Severity
-from shardwright.model.plain import plain
 from shardwright.model.running import Clock, Leftovers
 from shardwright.rehearse.change import Substitution
 from shardwright.rehearse.cluster_drill import Aftermath
 from shardwright.rehearse.events import Stage
-from shardwright.rehearse.markdown import report_markdown
 from shardwright.rehearse.on_cluster import ClusterScene, cluster_scene
 from shardwright.rehearse.report import Report, layout_words, not_proved_by, proved_by
-from shardwright.rehearse.text import report_text
 from shardwright.render.names import object_name
 from shardwright.render.objects import kubernetes_objects
 from shardwright.verify.attempts import Check
@@ -76,17 +69,7 @@ def run(spec: Path, ranks: tuple[int, int] | None, where: Where, output: str) ->
     resolved = resolve(spec)
     report = rehearse_on_cluster(resolved, spec.parent, ranks, where, Progress())
     folder = where.out / report.name / time.strftime("%Y%m%d-%H%M%S")
-    body = plain(report) | {"passed": report.passed, "directory": str(folder)}
-    topology = draw(resolved, launch_plan(spec), "mermaid")
-    files = {
-        "report.md": report_markdown(report, topology),
-        "report.json": json.dumps(body, indent=2, sort_keys=True) + "\n",
-    }
-    write_files(folder, files)
-    if output == "json":
-        print_json({"apiVersion": "shardwright.dev/rehearsal/v1alpha1", "rehearsal": body})
-    else:
-        click.echo(report_text(report), nl=False)
+    publish(report, draw(resolved, launch_plan(spec), "mermaid"), folder, output)
     return ExitCode.DONE if report.passed else ExitCode.VERDICT_NO
 
 
@@ -95,7 +78,7 @@ def rehearse_on_cluster(
     progress: Progress,
 ) -> Report:  # fmt: skip
     """Rehearse a spec on a cluster; its namespace is removed whatever happens."""
-    scene, rules, vocab_size = scene_of(resolved, folder, ranks, where)
+    scene, vocab_size = scene_of(resolved, folder, ranks, where)
     clock = SystemClock()
     began = clock.now()
     with connect(where.kubeconfig, where.context) as cluster:
@@ -108,7 +91,7 @@ def rehearse_on_cluster(
             outcome = start_group(cluster, scene)
             progress.show(Stage(name="prove", title="Asking the endpoint through its Service"))
             checks = tuple(_checks(cluster, scene, vocab_size, progress))
-            matches = _identify(cluster, scene, rules)
+            matches = _identify(cluster, scene)
             nodes = _node_words(cluster, scene, version)
             aftermaths = _drill(cluster, scene, where, progress) if where.with_drill else ()
         left = _wait_removed(cluster, scene.plan.namespace)
@@ -127,8 +110,8 @@ def rehearse_on_cluster(
 
 def scene_of(
     resolved: Resolved, folder: Path, ranks: tuple[int, int] | None, where: Where
-) -> tuple[ClusterScene, Rehearsal, int]:
-    """Decide what is applied; also the engine's rules and the size of the small vocabulary."""
+) -> tuple[ClusterScene, int]:
+    """Decide what is applied; also the size of the small vocabulary."""
     if where.image is None:
         raise usage_error(
             "rehearsal-image-missing",
@@ -146,7 +129,7 @@ def scene_of(
     )
     space = f"{cut.deployed.name}-rehearsal"
     scene = cluster_scene(cut.deployed, cut.small, sizes, cut.rules, space)
-    return scene, cut.rules, cut.small.shape.vocab_size
+    return scene, cut.small.shape.vocab_size
 
 
 def _drill(
@@ -259,8 +242,7 @@ def _pods(cluster: KubeCluster, scene: ClusterScene) -> tuple[Object, ...]:
     return cluster.list("v1", "Pod", namespace=scene.plan.namespace, labels=labels)
 
 
-def _identify(cluster: KubeCluster, scene: ClusterScene, rules: Rehearsal) -> tuple[RankMatch, ...]:
-    del rules
+def _identify(cluster: KubeCluster, scene: ClusterScene) -> tuple[RankMatch, ...]:
     pods = _pods(cluster, scene)
     verifier = Verifier(cluster, SystemClock(), scene.plan)
     return verifier.identify(pods, verifier.logs(pods))

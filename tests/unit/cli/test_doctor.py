@@ -2,6 +2,7 @@
 
 import json
 import tarfile
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -123,3 +124,46 @@ def test_a_broken_spec_is_the_users_error(tmp_path):
     answer = run(doctor.command, "--evidence", "-", "--spec", str(spec), input=SOCKET)
     assert isinstance(answer.exception, ShardwrightError)
     assert answer.exception.exit_code == 2
+
+
+@pytest.fixture
+def two_alike(tmp_path):
+    for folder, text in (("a", OOM), ("b", "all fine\n")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "vllm.log").write_text(text)
+    return tmp_path / "a" / "vllm.log", tmp_path / "b" / "vllm.log"
+
+
+def test_files_of_one_name_are_told_apart(two_alike, tmp_path):
+    paths = [word for path in two_alike for word in ("--evidence", str(path))]
+    found = json.loads(run(doctor.command, *paths, "-o", "json").stdout)["findings"]
+    assert found[0]["evidence"][0]["file"] == str(two_alike[0])
+    run(bundle.command, *paths, "--out", str(tmp_path / "out.tar.gz"))
+    with tarfile.open(tmp_path / "out.tar.gz") as archive:
+        assert len(archive.getnames()) == 3
+
+
+def test_a_file_named_twice_is_read_once(two_alike):
+    paths = ["--evidence", str(two_alike[0])] * 2
+    found = json.loads(run(doctor.command, *paths, "-o", "json").stdout)["findings"]
+    assert len(found[0]["evidence"]) == 1
+    assert found[0]["evidence"][0]["file"] == "vllm.log"
+
+
+def test_a_file_that_may_not_be_read_is_named_and_the_rest_is_read(two_alike, monkeypatch):
+    opened = Path.open
+
+    def refused(self, *arguments, **options):
+        if self == two_alike[1]:
+            raise PermissionError(13, "Permission denied")
+        return opened(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refused)
+    answer = run(doctor.command, "--evidence", str(two_alike[0].parents[1]))
+    assert "[gpu-oom]" in answer.stdout
+    assert "b/vllm.log: Permission denied" in answer.stdout
+
+
+def test_a_bundle_that_cannot_be_written_is_no_bug(two_alike, tmp_path):
+    argv = ["--evidence", str(two_alike[0]), "--out", str(tmp_path / "no" / "b.tar.gz")]
+    assert run(bundle.command, *argv).exception.code == "file-not-writable"
