@@ -43,6 +43,12 @@ def command(points: Path | None, by: str, output: str) -> int:
             remedy=f"add one of {', '.join(figures)}, with what was measured",
         )  # fmt: skip
     keys = [name.strip() for name in by.split(",") if name.strip()]
+    absent = [name for name in keys if not any(name in row for row in rows)]
+    if absent:
+        raise usage_error(
+            "column-missing", f"{points or 'what benches kept'} has no column {', '.join(absent)}",
+            remedy=f"group by some of {', '.join(rows[0])}",
+        )  # fmt: skip
     groups: dict[str, list[ColumnError]] = {}
     names = [" ".join(row.get(k) or "-" for k in keys) for row in rows]
     for name in [*sorted(set(names)), ""] if keys else [""]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shardwright.cli.options import output_option, print_json, write_text
+from shardwright.cli.options import not_writable, output_option, print_json, write_text
 from shardwright.cli.records import read_records
 from shardwright.model.errors import ExitCode, usage_error
 
@@ -43,7 +43,10 @@ def command(
     from shardwright.planner.coefficients import use
 
     if forget:
-        fits_file().unlink(missing_ok=True)
+        try:
+            fits_file().unlink(missing_ok=True)
+        except OSError as error:
+            raise not_writable(fits_file(), str(error.strerror)) from error
         click.echo("predictions are as shipped again", err=True)
         return ExitCode.DONE
     rows = read_records(records)

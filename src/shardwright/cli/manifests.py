@@ -36,7 +36,11 @@ def read_manifests(arguments: tuple[str, ...]) -> Manifests:
             found.sources.append(SourceFile(name="<stdin>", text=text))
             continue
         path = Path(argument)
-        if not path.exists():
+        try:
+            is_there = path.exists()
+        except OSError as error:  # a folder above it may not be entered
+            raise _unreadable(path, error) from error
+        if not is_there:
             raise usage_error(
                 "file-not-found",
                 f"there is no file or folder {argument!r}",

@@ -61,7 +61,12 @@ def _unreadable(path: Path, what: str, remedy: str) -> ShardwrightError:
 
 def print_json(value: Any) -> None:
     """Print a result as JSON with sorted keys: same input, same bytes."""
-    click.echo(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False))
+    click.echo(json_text(value), nl=False)
+
+
+def json_text(value: Any) -> str:
+    """Write a result as `print_json` prints it."""
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def terminal_width() -> int | None:

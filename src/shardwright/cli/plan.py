@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shardwright.cli.options import output_option, print_json, spec_argument
+from shardwright.cli.options import not_writable, output_option, print_json, spec_argument
 from shardwright.cli.resolve import Resolved, resolve
 from shardwright.model.errors import ExitCode, usage_error
 
@@ -189,10 +189,7 @@ def write_plot(resolved: Resolved, plan: Plan, file: Path) -> None:
     try:
         file.write_bytes(made)
     except OSError as error:
-        raise usage_error(
-            "file-not-writable", f"{file} cannot be written: {error.strerror}",
-            remedy="check the folder and its permissions",
-        ) from error  # fmt: skip
+        raise not_writable(file, str(error.strerror)) from error
     click.echo(f"plot written to {file}", err=True)
 
 

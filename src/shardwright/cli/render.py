@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shardwright.cli.options import output_option, print_json, read_text, spec_argument
+from shardwright.cli.options import json_text, output_option, read_text, spec_argument
 from shardwright.cli.resolve import resolve
 from shardwright.model.errors import ExitCode, ShardwrightError, usage_error
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Write to this FILE.yaml, or into this folder with a kustomization.",
+    help="Write to this FILE.yaml or FILE.json, or into this folder with a kustomization.",
 )
 @click.option("--helm", is_flag=True, help="Write a Helm chart into the folder of --out.")
 @click.option(
@@ -52,8 +52,9 @@ def command(
         return max(code, differences(files, against))
     if helm:
         write_chart(launch, spec, out)
-    elif output == "json":
-        print_json({"apiVersion": "v1", "kind": "List", "items": list(kubernetes_objects(launch))})
+    elif output == "json" or (out is not None and out.suffix == ".json"):
+        listed = {"apiVersion": "v1", "kind": "List", "items": list(kubernetes_objects(launch))}
+        write_list(json_text(listed), out)
     elif out is None:
         click.echo(emit(explained_objects(launch), explain=explain), nl=False)
     elif out.suffix in {".yaml", ".yml"}:
@@ -61,6 +62,20 @@ def command(
     else:
         write_files(out, manifest_folder(explained_objects(launch), explain=explain))
     return code
+
+
+def write_list(text: str, out: Path | None) -> None:
+    """Write a JSON List to stdout or to its file."""
+    if out is None:
+        click.echo(text, nl=False)
+    elif out.suffix == ".json":
+        write_files(out.parent, {out.name: text})
+    else:
+        raise usage_error(
+            "list-needs-file",
+            f"a JSON List is one file, and {out} does not end in .json",
+            remedy=f"pass --out {out.with_suffix('.json')}, or leave out -o json",
+        )
 
 
 def tell(resolved: Resolved, made: Plan, launch: LaunchPlan) -> int:

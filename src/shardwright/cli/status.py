@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from shardwright.deploy.inventory import Inventory
     from shardwright.deploy.status import EndpointStatus
     from shardwright.model.cluster import Cluster
+    from shardwright.model.running import Clock
 
 WATCH_S = 2.0
 
@@ -32,23 +33,32 @@ def command(
     watch: bool, output: str,
 ) -> int:  # fmt: skip
     """Say how the endpoint NAME is. Exit code 0 if every pod is ready, 1 if not."""
-    from shardwright.deploy.removal import find_inventory
-    from shardwright.deploy.status import endpoint_status
+    from shardwright.drive.clock import SystemClock
     from shardwright.drive.kube import connect
 
     with connect(kubeconfig, context) as cluster:
         space = namespace or cluster.default_namespace
-        inventory = owned_by(cluster, name, space)
-        status = endpoint_status(cluster, inventory)
+        looks = looked_at(cluster, SystemClock(), name, space)
+        status = next(looks)
         while watch and not status.is_ready:
             click.echo(_text(status), err=True)
-            time.sleep(WATCH_S)
-            status = endpoint_status(cluster, find_inventory(cluster, name, space) or inventory)
+            status = next(looks)
     if output == "json":
         print_json(status_json(status))
     else:
         click.echo(_text(status))
     return ExitCode.DONE if status.is_ready else ExitCode.VERDICT_NO
+
+
+def looked_at(
+    cluster: Cluster, clock: Clock, name: str, namespace: str
+) -> Iterator[EndpointStatus]:
+    """Look again and again. Raises ShardwrightError once there is no such endpoint (any more)."""
+    from shardwright.deploy.status import endpoint_status
+
+    while True:
+        yield endpoint_status(cluster, owned_by(cluster, name, namespace))
+        clock.sleep(WATCH_S)
 
 
 def owned_by(cluster: Cluster, name: str, namespace: str) -> Inventory:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from shardwright.cli.options import print_json, read_text, write_text
+from shardwright.cli.options import json_text, read_text, write_text
 from shardwright.model.errors import usage_error
 
 points_argument = click.argument("points", metavar="POINTS.csv", type=click.Path(path_type=Path))
@@ -21,7 +21,13 @@ out_option = click.option(
 def read_rows(path: Path, needed: Iterable[str] = ()) -> list[dict[str, str]]:
     """Read a table with a header; an absent column that is needed is an error."""
     reader = csv.DictReader(io.StringIO(read_text(path)))
-    rows = [{k: v or "" for k, v in row.items() if k is not None} for row in reader]
+    try:
+        rows = [{k: v or "" for k, v in row.items() if k is not None} for row in reader]
+    except csv.Error as error:
+        raise usage_error(
+            "table-not-readable", f"{path} is no CSV table: {error}",
+            remedy="save it as comma-separated text with the columns' names in its first line",
+        ) from error  # fmt: skip
     absent = [name for name in needed if name not in (reader.fieldnames or ())]
     if absent:
         raise usage_error(
@@ -34,10 +40,7 @@ def read_rows(path: Path, needed: Iterable[str] = ()) -> list[dict[str, str]]:
 
 def write_rows(rows: list[dict[str, str]], out: Path | None, output: str) -> None:
     """Write a table as CSV, or as JSON where asked, to a file or stdout."""
-    if output == "json" and out is None:
-        print_json(rows)
-        return
-    text = _csv(rows)
+    text = json_text(rows) if output == "json" else _csv(rows)
     if out is None:
         click.echo(text, nl=False)
         return

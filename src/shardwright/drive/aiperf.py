@@ -52,7 +52,9 @@ class AiperfProcess:
         for old in (SUMMARY, RECORDS, SERVER_METRICS, SERVER_SERIES, GPU_SERIES):
             (place / old).unlink(missing_ok=True)  # of an earlier bench into the same folder
         config = place / "aiperf.json"
-        config.write_text(json.dumps(aiperf_config(scenario, target, str(place)), indent=2))
+        config.write_text(
+            json.dumps(aiperf_config(scenario, target, str(place)), indent=2), "utf-8"
+        )
         self.say(f"{name}: {scenario.num_requests} requests at {scenario.load}")
         log = place / "aiperf.out"
         with log.open("w") as out:
@@ -69,7 +71,7 @@ class AiperfProcess:
             raise all_failed(_text(place / RECORDS)) or _failed(code, log)
         return ResultFiles(
             folder=str(place),
-            summary=summary.read_text(),
+            summary=summary.read_text("utf-8"),
             records=_text(place / RECORDS),
             server_metrics=_text(place / SERVER_METRICS),
             server_series=_text(place / SERVER_SERIES),
@@ -146,11 +148,11 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _text(path: Path) -> str | None:
-    return path.read_text() if path.is_file() else None
+    return path.read_text("utf-8") if path.is_file() else None
 
 
 def _failed(code: int, log: Path) -> ShardwrightError:
-    lines = [line.strip("│ \n") for line in log.read_text(errors="replace").splitlines()]
+    lines = [line.strip("│ \n") for line in log.read_text("utf-8", errors="replace").splitlines()]
     told = [line for line in lines if "rror" in line or "xception" in line] or lines
     return ShardwrightError(
         code="load-tool-failed",

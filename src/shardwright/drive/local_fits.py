@@ -67,7 +67,10 @@ def write_fits(fits: tuple[LocalFit, ...]) -> Path:
     text = json.dumps({"about": about, "fits": entries}, indent=2, sort_keys=True)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text + "\n", encoding="utf-8")
+        # in one step: half a file would stop every plan
+        filling = path.with_suffix(".json.new")
+        filling.write_text(text + "\n", encoding="utf-8")
+        filling.replace(path)
     except OSError as error:
         raise ShardwrightError(
             code="local-calibration-not-writable",

@@ -54,3 +54,23 @@ def test_sizing_prints_a_table_and_the_same_as_json():
     assert "H100-SXM" in run(*asked).stdout
     [row] = json.loads(run(*asked, "-o", "json").stdout)["rows"]
     assert row["layout"]["tensor_parallel"] == 1
+
+
+def test_a_table_goes_to_its_file_in_the_form_that_was_asked_for(tmp_path):
+    (tmp_path / "in.csv").write_text(POINTS)
+    out = tmp_path / "out.json"
+    done = run("predict", "memory", str(tmp_path / "in.csv"), "-o", "json", "--out", str(out))
+    assert done.exit_code == 0
+    assert [row["id"] for row in json.loads(out.read_text())] == ["a", "b"]
+
+
+def test_what_is_no_table_is_refused(tmp_path):
+    (tmp_path / "in.csv").write_text(f"model,gpu\n{'x' * 200_000},H100\n")
+    assert run("predict", "memory", str(tmp_path / "in.csv")).exception.code == "table-not-readable"
+
+
+def test_groups_of_a_column_that_is_not_there_are_refused(tmp_path):
+    (tmp_path / "in.csv").write_text(POINTS)
+    done = run("accuracy", str(tmp_path / "in.csv"), "--by", "gpu,engin")
+    assert done.exception.code == "column-missing"
+    assert "engin" in done.exception.what

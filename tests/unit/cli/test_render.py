@@ -31,6 +31,17 @@ def test_json_is_one_list_that_kubectl_takes():
     assert "LeaderWorkerSet" in {each["kind"] for each in listed["items"]}
 
 
+def test_a_json_file_is_written_as_one_and_a_folder_is_not(tmp_path):
+    out = tmp_path / "all.json"
+    done = CliRunner().invoke(render, [SPEC, "--out", str(out)], standalone_mode=False)
+    assert done.stdout == ""
+    assert json.loads(out.read_text())["kind"] == "List"
+    argv = [SPEC, "-o", "json", "--out", str(tmp_path / "folder")]
+    refused = CliRunner().invoke(render, argv, standalone_mode=False)
+    assert refused.exception.code == "list-needs-file"
+    assert not (tmp_path / "folder").exists()
+
+
 def test_a_plan_that_does_not_fit_is_written_and_said_to_be_none(tmp_path):
     spec = tmp_path / "spec.yaml"
     spec.write_text("""
