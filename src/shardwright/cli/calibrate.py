@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from shardwright.planner.calibration import Outcome
 
 
+MEASURED = ("engine", "isl", "osl", "ttft_ms", "tpot_ms")
+
+
 @click.command()
 @click.argument("records", metavar="[RECORDS.csv]", required=False,
                 type=click.Path(path_type=Path))  # fmt: skip
@@ -49,7 +52,7 @@ def command(
             raise not_writable(fits_file(), str(error.strerror)) from error
         click.echo("predictions are as shipped again", err=True)
         return ExitCode.DONE
-    rows = read_records(records)
+    rows = read_records(records, () if export else MEASURED)
     if export:
         from shardwright.bench.records import rows_to_csv
 
@@ -83,15 +86,18 @@ def command(
 
 
 def _text(found: Outcome) -> str:
-    head = f"{found.gpu}, {found.engine}: {found.num_points} loads, {found.num_groups} "
-    lines = [head + found.grouped_by, "  mean error                TTFT    TPOT"]
-    rows = (("as shipped", found.before), ("fitted", found.after),
-            ("groups it has not seen", found.held_out))  # fmt: skip
-    lines += [f"  {name:<22} {t:>7.1%} {p:>7.1%}" for name, e in rows if e for t, p in [e]]
+    rows = f"{found.num_points} row{'s' if found.num_points > 1 else ''}"
+    groups = found.grouped_by if found.num_groups > 1 else found.grouped_by.removesuffix("s")
+    head = f"{found.gpu}, {found.engine}: {rows} of {found.num_groups} {groups}"
+    lines = [head, "  mean error                TTFT    TPOT"]
+    errors = (("as shipped", found.before), ("fitted", found.after),
+              ("groups it has not seen", found.held_out))  # fmt: skip
+    lines += [f"  {name:<22} {t:>7.1%} {p:>7.1%}" for name, e in errors if e for t, p in [e]]
     if found.factors:
         lines.append(
             "  factors  " + ", ".join(f"{name} {value:g}" for name, value in found.factors)
         )
+    lines += [f"  doubtful: {doubt}" for doubt in found.doubts]
     if found.reason:
         lines.append(f"  refused: {found.reason}")
     elif found.grouped_by == "loads":

@@ -10,8 +10,10 @@ from shardwright.cli.tables import read_rows
 NEEDED = ("model", "gpu")
 
 
-def read_records(path: Path | None) -> list[dict[str, str]]:
-    """Read a CSV table or JSON lines; by default what benches have kept, none if none has run."""
+def read_records(path: Path | None, measured: tuple[str, ...] = ()) -> list[dict[str, str]]:
+    """Read a CSV table or JSON lines; by default what benches have kept, none if none has run.
+    measured: columns that a table must have besides.
+    """
     from shardwright.bench.records import read_lines
     from shardwright.drive.folders import measurements_file
 
@@ -21,4 +23,4 @@ def read_records(path: Path | None) -> list[dict[str, str]]:
             return []
     if path.suffix == ".jsonl":
         return read_lines(read_text(path))
-    return read_rows(path, NEEDED)
+    return read_rows(path, (*NEEDED, *measured))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from shardwright.cli.options import json_text, read_text, write_text
 from shardwright.model.errors import usage_error
 
 points_argument = click.argument("points", metavar="POINTS.csv", type=click.Path(path_type=Path))
+MOST_NAMED = 12
 out_option = click.option(
     "--out", type=click.Path(path_type=Path), help="File to write; stdout if left out."
 )
@@ -33,9 +35,23 @@ def read_rows(path: Path, needed: Iterable[str] = ()) -> list[dict[str, str]]:
         raise usage_error(
             "column-missing",
             f"{path} has no column {', '.join(absent)}",
-            remedy="the first line must name the columns",
+            remedy=_like(absent, reader.fieldnames or ()),
         )
     return rows
+
+
+def _like(absent: Sequence[str], there: Sequence[str]) -> str:
+    """Guess under which other names the columns are there."""
+    guesses = []
+    for name in absent:
+        means = {f"{name}_mean", f"{name}_avg", f"mean_{name}", f"avg_{name}"}
+        mean = [each for each in there if each.lower() in means]
+        near = mean or get_close_matches(name, there, n=1, cutoff=0.75)
+        guesses += [f"{near[0]} to {name}"] if near else []
+    if guesses:
+        return f"rename {', '.join(guesses)}, if that is it"
+    named = ", ".join(there[:MOST_NAMED]) + (", …" if len(there) > MOST_NAMED else "")
+    return f"the first line must name the columns; it says: {named or 'nothing'}"
 
 
 def write_rows(rows: list[dict[str, str]], out: Path | None, output: str) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shardwright.facts.gpus import gpu
-from shardwright.model.errors import ShardwrightError
+from shardwright.model.errors import ShardwrightError, usage_error
 from shardwright.model.shape import ModelShape
 from shardwright.planner.coefficients import LocalFit, corrected
 from shardwright.planner.deployment import Setup, engine_of, setup_of
@@ -44,12 +44,18 @@ LEAST_POINTS, LEAST_GROUPS = 6, 3
 TOO_FAR = 3.0
 """Median ratio of measured to predicted TTFT, or TPOT, beyond which rows are of other hardware than
 they say."""
+DIFFER = 1.5
+"""Ratio of two measurements of one load beyond which it is said: four times the noise of a row."""
+NAMED = 3  # rows that a line names
+SECONDS = (0.3e-3, 3e-3)
+"""Ratios of measured to predicted that a table in seconds, taken for milliseconds, would have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """One GPU and engine. Errors of TTFT and TPOT are mean absolute relative ones: before, after,
-    and of rows whose whole group was left out. fit None: refused, for a reason.
+    and of rows whose whole group was left out. fit None: refused, for a reason. doubts: rows that
+    contradict each other.
     """
 
     gpu: str
@@ -63,6 +69,7 @@ class Outcome:
     factors: tuple[tuple[str, float], ...] = ()
     fit: LocalFit | None = None
     reason: str = ""
+    doubts: tuple[str, ...] = ()
 
 
 def calibrate(
@@ -70,16 +77,23 @@ def calibrate(
 ) -> tuple[tuple[Outcome, ...], tuple[str, ...]]:
     """Fit every (GPU, engine) there are rows of. Returns outcomes, and a line per unusable row."""
     groups: dict[tuple[str, str], list[_Measured]] = {}
-    notes = []
+    left_out: dict[str, list[str]] = {}
     for number, row in enumerate(rows, 1):
+        name = row.get("id") or f"row {number}"
         try:
-            one = _measured(row, shape_of)
+            one = _measured({**row, "id": name}, shape_of)
         except (ShardwrightError, ValueError, KeyError) as error:
             what = error.what if isinstance(error, ShardwrightError) else repr(error)
-            notes.append(f"{row.get('id') or f'row {number}'}: {what}")
+            left_out.setdefault(what, []).append(name)
             continue
         groups.setdefault((one.gpu, one.engine), []).append(one)
-    return tuple(_outcome(k, v, date) for k, v in sorted(groups.items())), tuple(notes)
+    notes = tuple(f"{_some(names)}: {what}" for what, names in left_out.items())
+    return tuple(_outcome(k, v, date) for k, v in sorted(groups.items())), notes
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +117,7 @@ class _Measured:
 
 def _measured(row: Row, shape_of: Callable[[str], ModelShape]) -> _Measured:
     point = point_of(row)
-    ttft, tpot = float(row["ttft_ms"]) / 1e3, float(row["tpot_ms"]) / 1e3
-    if not (ttft > 0 and tpot > 0):
-        message = "TTFT and TPOT must both be measured"
-        raise ValueError(message)
+    ttft, tpot = _seconds(row, "ttft_ms"), _seconds(row, "tpot_ms")
     one = _Measured(
         point=point,
         shape=shape_of(point.model),
@@ -117,6 +128,21 @@ def _measured(row: Row, shape_of: Callable[[str], ModelShape]) -> _Measured:
     )
     _predicted([one], np.zeros(len(KNOBS)))  # raises if the deployment cannot be predicted at all
     return one
+
+
+def _seconds(row: Row, column: str) -> float:
+    text = (row.get(column) or "").strip()
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < np.inf:
+        raise usage_error(
+            "point-not-a-number",
+            f"column {column} is {repr(text) if text else 'empty'}, and not a time",
+            remedy="write what was measured, in milliseconds",
+        )
+    return value / 1e3
 
 
 def factors_of(x: Floats) -> tuple[tuple[str, float], ...]:
@@ -155,6 +181,7 @@ def _outcome(key: tuple[str, str], rows: list[_Measured], date: str) -> Outcome:
         num_groups=len(set(names)),
         grouped_by=grouped_by,
         before=_errors(off),
+        doubts=_contradictions(rows),
     )
     why = _unfit(refused, off)
     if why:
@@ -185,18 +212,38 @@ def _unfit(found: Outcome, off: Floats) -> str:
     """Say why nothing is fitted; empty if it is. off: logarithms of predicted over measured."""
     if found.num_points < LEAST_POINTS or found.num_groups < LEAST_GROUPS:
         return (
-            f"{found.num_points} loads in {found.num_groups} {found.grouped_by} are too few; "
-            f"measure {LEAST_POINTS} in {LEAST_GROUPS} at least (shardwright bench --sweep)"
+            f"too few; measure {LEAST_POINTS} loads at least, {LEAST_GROUPS} of them different "
+            "(shardwright bench --sweep)"
         )
     # each by itself: another machine can have the one and be far off the other
     for name, part in zip(("TTFT", "TPOT"), np.split(off, 2), strict=True):
         ratio = float(np.exp(-np.median(part)))
+        if SECONDS[0] < ratio < SECONDS[1]:
+            return f"measured {name} is {ratio:.2g} times predicted: is it in milliseconds?"
         if not 1 / TOO_FAR <= ratio <= TOO_FAR:
             return (
                 f"measured {name} is {ratio:.2g} times predicted: are these rows of {found.gpu}? "
                 "Remove them from the records if not"
             )
     return ""
+
+
+def _contradictions(rows: list[_Measured]) -> tuple[str, ...]:
+    """Say which rows ask the same and are answered differently."""
+    same: dict[Point, list[_Measured]] = {}
+    for row in rows:
+        same.setdefault(replace(row.point, id=""), []).append(row)
+    out = []
+    for those in same.values():
+        for which, name in enumerate(("TTFT", "TPOT")):
+            times = sorted(((row.ttft_s, row.tpot_s)[which], row.point.id) for row in those)
+            (low, quick), (high, slow) = times[0], times[-1]
+            if high > DIFFER * low:
+                out.append(
+                    f"{slow} and {quick} are of one load and differ {high / low:.1f} times in "
+                    f"{name}; remove what was disturbed"
+                )
+    return tuple(out)
 
 
 @dataclass(frozen=True, slots=True)

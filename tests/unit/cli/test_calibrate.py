@@ -49,9 +49,35 @@ def test_nothing_measured_is_a_users_error(home):
     assert run("accuracy").exception.code == "nothing-measured"
 
 
+HEAD = "id,model,gpu,engine,tp,isl,osl,concurrency,ttft_ms,tpot_ms"
+
+
+def test_columns_of_other_names_are_guessed(home):
+    table = home / "rows.csv"
+    table.write_text(f"{HEAD}_mean\n".replace("ttft_ms", "TTFT_ms_mean").replace("osl,", ""))
+    error = run("calibrate", table).exception
+    assert error.what == f"{table} has no column osl, ttft_ms, tpot_ms"
+    assert error.remedy == (
+        "rename TTFT_ms_mean to ttft_ms, tpot_ms_mean to tpot_ms, if that is it"
+    )
+    table.write_text("a,b\n")
+    assert run("calibrate", table).exception.remedy == (
+        "the first line must name the columns; it says: a, b"
+    )
+
+
+def test_one_row_is_too_few_and_its_error_is_said(home):
+    table = home / "rows.csv"
+    table.write_text(f"{HEAD}\na,meta-llama/Llama-3.1-8B,H100-SXM,vllm,1,1024,128,16,42,9.7\n")
+    result = run("calibrate", table)
+    assert result.return_value == 1
+    assert result.stdout.startswith("H100-SXM, vllm: 1 row of 1 load\n")
+    assert "refused: too few; measure 6 loads at least, 3 of them different" in result.stdout
+
+
 def test_rows_of_which_none_can_be_used_are_a_users_error_with_the_reasons(home):
     table = home / "rows.csv"
-    table.write_text("id,model,gpu\na,meta-llama/Llama-3.1-8B,H100-SXM\n")
+    table.write_text(f"{HEAD}\na,meta-llama/Llama-3.1-8B,H100-SXM,vllm,1,1024,128,16,,9.7\n")
     result = run("calibrate", table)
     assert result.exception.code == "nothing-to-fit"
     assert "left out: a: " in result.stderr

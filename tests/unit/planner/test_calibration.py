@@ -62,6 +62,39 @@ def test_rows_that_cannot_be_used_are_named_and_left_out():
     outcomes, notes = calibrate(bad, load, DATE)
     assert outcomes == ()
     assert [note.split(":")[0] for note in notes] == ["x", "tp1-c1"]
+    assert notes[1] == "tp1-c1: column ttft_ms is empty, and not a time"
+
+
+def test_many_rows_with_one_trouble_are_one_line():
+    bad = [{**row, "tpot_ms": "7,5"} for row in rows()[:5]]
+    _, notes = calibrate(bad, load, DATE)
+    assert notes == ("tp1-c1, tp1-c4, tp1-c8 and 2 more: column tpot_ms is '7,5', and not a time",)
+
+
+@pytest.mark.parametrize("text", ["inf", "nan", "-3", "0", "1e999"])
+def test_what_is_no_time_is_left_out(text):
+    outcomes, [note] = calibrate([{**rows()[0], "ttft_ms": text}], load, DATE)
+    assert outcomes == ()
+    assert f"column ttft_ms is '{text}'" in note
+
+
+def test_rows_of_one_load_that_contradict_each_other_are_said_and_the_fit_says_what_it_can():
+    slow = corrected((("weight_read", 0.85), ("kv_read", 0.85), ("expert_read", 0.85)))
+    good = rows(slow)
+    again = {**good[4], "id": "again", "tpot_ms": str(float(good[4]["tpot_ms"]) * 4)}
+    near = {**good[5], "id": "near", "tpot_ms": str(float(good[5]["tpot_ms"]) * 1.2)}
+    [found], _ = calibrate([*good, again, near], load, DATE)
+    assert found.doubts == (
+        "again and tp2-c4 are of one load and differ 4.0 times in TPOT; remove what was disturbed",
+    )
+    [clean], _ = calibrate(good, load, DATE)
+    assert clean.doubts == ()
+
+
+def test_a_table_in_seconds_is_asked_whether_it_is_in_milliseconds():
+    [found], _ = calibrate(rows(scale=0.001), load, DATE)
+    assert found.fit is None
+    assert found.reason == "measured TTFT is 0.001 times predicted: is it in milliseconds?"
 
 
 def fit(factor, gpu="H100-SXM"):
