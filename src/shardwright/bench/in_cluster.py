@@ -13,13 +13,14 @@ from shardwright.bench.endpoint import Endpoint
 from shardwright.bench.failure import all_failed
 from shardwright.bench.job import KEPT_S, WORK, PodTool, job_objects, owned
 from shardwright.bench.pods.send_load import LogCut, unpacked
+from shardwright.bench.progress import progress_of
 from shardwright.bench.run import ResultFiles
 from shardwright.bench.scenario import Scenario
 from shardwright.model.cluster import OUTAGE_S, TRANSIENT, Cluster, Object, reference
 from shardwright.model.errors import ExitCode, ShardwrightError
 from shardwright.model.running import Clock
 
-LOOK_S = 2.0
+LOOK_S = 3.0
 NO_IMAGE = frozenset({"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull"})
 START_S = 600.0
 """Seconds a pod may take to start: nodes to scale up, an image to pull."""
@@ -38,7 +39,8 @@ class ImageMissing(Exception):  # noqa: N818  (a state of the cluster, seen and 
 @dataclass(slots=True, kw_only=True)
 class JobTool:
     """Runs loads as Jobs. tools: in order of preference; one whose image cannot be pulled is given
-    up for the next, once. folder: where result files are kept here.
+    up for the next, once. folder: where result files are kept here. say: called with lines that
+    stay; show: with how far a load is, again and again, and with nothing at its end.
     """
 
     cluster: Cluster
@@ -47,6 +49,7 @@ class JobTool:
     tools: tuple[PodTool, ...]
     folder: Path
     say: Callable[[str], None]
+    show: Callable[[str], None]
     trace: str | None = None
 
     def run(self, scenario: Scenario, target: Target, name: str) -> ResultFiles:
@@ -74,8 +77,9 @@ class JobTool:
             self.cluster.apply(objects[0])
             job = self.cluster.apply(objects[1])
             self.cluster.apply(owned(objects[0], job))
-            return self._result(tool, objects[1])
+            return self._result(tool, objects[1], scenario)
         finally:
+            self.show("")
             self._clean(objects)
 
     def _clean(self, objects: tuple[Object, ...]) -> None:
@@ -102,7 +106,7 @@ class JobTool:
         labels = {"batch.kubernetes.io/job-name": job["metadata"]["name"]}
         return self.cluster.list("v1", "Pod", namespace=job["metadata"]["namespace"], labels=labels)
 
-    def _result(self, tool: PodTool, job: Object) -> dict[str, str]:
+    def _result(self, tool: PodTool, job: Object, scenario: Scenario) -> dict[str, str]:
         began, pod = self.clock.now(), None
         while True:
             pods = self._patiently(lambda: self._pods(job))
@@ -114,6 +118,7 @@ class JobTool:
                 self._check_image(tool, pod)
             if phase in (None, "Pending") and self.clock.now() - began > START_S:
                 raise _never_started(job, pod)
+            self.show(self._how_far(pod, scenario))
             self.clock.sleep(LOOK_S)
         ref = reference(pod)
         log = self._patiently(lambda: self.cluster.logs(ref, "bench", tail_lines=ALL_LINES))
@@ -124,6 +129,13 @@ class JobTool:
         if status != 0 or not files:
             raise all_failed(files.get(aiperf.RECORDS)) or _failed(tool, status, log)
         return files
+
+    def _how_far(self, pod: Object | None, scenario: Scenario) -> str:
+        """The last thing the pod has said; one line of its log, for it may print megabytes."""
+        if pod is None or pod["status"].get("phase") != "Running":
+            return f"  the pod is {_state(pod)}"
+        log = self._patiently(lambda: self.cluster.logs(reference(pod), "bench", tail_lines=1))
+        return progress_of(log, scenario)
 
     def _patiently(self, ask: Callable[[], _T]) -> _T:
         """Ask again while the API server is away: the load goes on without us."""
@@ -165,6 +177,16 @@ class JobTool:
             gpu_series=files.get(aiperf.GPU_SERIES),
             file=summary,
         )
+
+
+def _state(pod: Object | None) -> str:
+    status = pod["status"] if pod else {}
+    reasons = [
+        container["state"]["waiting"]["reason"]
+        for container in status.get("containerStatuses", [])
+        if container.get("state", {}).get("waiting", {}).get("reason")
+    ]
+    return str(reasons[0] if reasons else status.get("phase", "not created yet"))
 
 
 def _no_image(what: str) -> ShardwrightError:

@@ -166,7 +166,11 @@ def _asked(tool: PodTool, scenario: Scenario, target: Target, trace: str | None)
         files = {"trace.jsonl": vllm_bench.with_blocks(trace)}
     return {
         "argv": vllm_bench.vllm_bench_argv(scenario, target, f"{WORK}/out"),
-        "env": {"DO_NOT_TRACK": "1", "VLLM_NO_USAGE_STATS": "1"},
+        "env": {
+            "DO_NOT_TRACK": "1", "VLLM_NO_USAGE_STATS": "1",
+            # its bar and phases are how far it is: unbuffered, and seldom written
+            "PYTHONUNBUFFERED": "1", "TQDM_MININTERVAL": "5",
+        },
         "files": files,
         "results": [vllm_bench.RESULT],
-    }
+    }  # fmt: skip

@@ -54,11 +54,12 @@ def html(bench: Bench) -> str:
 def _head(bench: Bench) -> str:
     run = bench.shown
     facts = dict(bench.environment)
+    note = f"<p>{escape(bench.note)}</p>" if bench.note else ""
     under = [run.scenario.load, run.scenario.lengths, *(facts[k] for k in ("date",) if k in facts)]
     return (
         f'<header><p class="kind">Bench</p><h1>{escape(bench.name)} '
         f'<span class="badge {bench.outcome.value}">{bench.outcome.value}</span></h1>'
-        f'<p class="lead">{escape(conclusion(bench))}</p>'
+        f'<p class="lead">{escape(conclusion(bench))}</p>{note}'
         f'<p class="under">{escape(" · ".join(under))}</p></header>'
     )
 

@@ -23,7 +23,7 @@ class Bench:
 
     advice: what would mend a miss, cheapest first. plan and topology_svg: as the plan has them, if
     there is one; spec: as written. startup: steps of the group's start, where they are known.
-    environment: pairs of what the run depends on and its version.
+    environment: pairs of what the run depends on and its version. note: what the figures are not.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Bench:
     topology_svg: str | None = None
     startup: tuple[Startup, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
+    note: str = ""
 
     @property
     def shown(self) -> Run:
@@ -166,6 +167,8 @@ def _against(text: str, measured: float, predicted: float | None) -> str:
 def markdown(bench: Bench) -> str:
     """Write the summary: verdict, a row per load, what explains it, what would mend it."""
     out = [f"## {bench.name}: {bench.outcome.value.upper()}", "", conclusion(bench), ""]
+    if bench.note:
+        out += [bench.note, ""]
     if bench.best is not None:
         out += [f"Highest concurrency that meets the objective: **{bench.best}**", ""]
     percentile = bench.runs[0].verdict.terms[0].percentile

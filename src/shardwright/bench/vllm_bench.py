@@ -34,7 +34,6 @@ def vllm_bench_argv(scenario: Scenario, target: Target, folder: str) -> list[str
         "--num-prompts", str(scenario.num_requests), "--num-warmups", str(scenario.num_warmup),
         "--percentile-metrics", "ttft,tpot,itl,e2el", "--metric-percentiles", "50,90,95,99",
         "--save-result", "--save-detailed", "--result-dir", folder, "--result-filename", RESULT,
-        "--disable-tqdm",
     ]  # fmt: skip
     if scenario.trace:
         argv += ["--dataset-name", "timed_trace", "--dataset-path", scenario.trace]

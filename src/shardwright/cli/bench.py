@@ -95,6 +95,7 @@ def command(
     from shardwright.bench.compare import compare
     from shardwright.bench.failure import is_about_model, model_not_served
     from shardwright.bench.run import Bounds, Method
+    from shardwright.cli.progress import Progress
     from shardwright.drive.kube import connect
     from shardwright.model.request import Slo
 
@@ -127,13 +128,14 @@ def command(
         num_runs=runs,
         least_requests=requests or 0,
     )
+    progress = Progress()
     with ExitStack() as stack:
         stack.enter_context(folder_of(out))
         if address is not None:
-            aim = aim_here(wanted, address, question, _say)
+            aim = aim_here(wanted, address, question, progress)
         else:
             cluster = stack.enter_context(connect(kubeconfig, context))
-            aim = aim_in_cluster(wanted, cluster, question, _say)
+            aim = aim_in_cluster(wanted, cluster, question, progress)
         try:
             bounds = Bounds(concurrency=max_concurrency, seconds=60 * sweep_minutes)
             bench = _run(aim, scenario, method, question, bounds if is_sweep else None)

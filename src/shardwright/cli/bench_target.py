@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from shardwright.bench.endpoint import Startup
     from shardwright.bench.run import LoadTool
     from shardwright.cli.bench_question import Question
+    from shardwright.cli.progress import Progress
     from shardwright.model.cluster import Cluster
 
 
@@ -85,7 +86,7 @@ def _base(url: str) -> str:
     return url.rstrip("/").removesuffix("/v1")
 
 
-def aim_here(wanted: Wanted, url: str, question: Question, say: Callable[[str], None]) -> Aim:
+def aim_here(wanted: Wanted, url: str, question: Question, progress: Progress) -> Aim:
     """Load a URL from this machine, by AIPerf in an environment of its own."""
     from shardwright.bench.aiperf import Target
     from shardwright.cli.bench_tool import find_aiperf
@@ -107,7 +108,11 @@ def aim_here(wanted: Wanted, url: str, question: Question, say: Callable[[str], 
     key = _api_key(wanted.api_key_env)
     model = served_models(url, key)[0]
     tool = AiperfProcess(
-        executable=find_aiperf(say), folder=question.folder.absolute(), api_key=key, say=say
+        executable=find_aiperf(progress.say),
+        folder=question.folder.absolute(),
+        api_key=key,
+        say=progress.say,
+        show=progress.wait,
     )
     target = Target(
         url=url,
@@ -122,9 +127,7 @@ def aim_here(wanted: Wanted, url: str, question: Question, say: Callable[[str], 
     )  # fmt: skip
 
 
-def aim_in_cluster(
-    wanted: Wanted, cluster: Cluster, question: Question, say: Callable[[str], None]
-) -> Aim:
+def aim_in_cluster(wanted: Wanted, cluster: Cluster, question: Question, progress: Progress) -> Aim:
     """Load an endpoint by a Job in its namespace."""
     from shardwright.bench.aiperf import Target
     from shardwright.bench.endpoint import (
@@ -155,7 +158,7 @@ def aim_in_cluster(
     trace = question.trace.read_text(encoding="utf-8") if question.trace else None
     tool = JobTool(
         cluster=cluster, clock=SystemClock(), endpoint=endpoint, tools=tools,
-        folder=question.folder.absolute(), say=say, trace=trace,
+        folder=question.folder.absolute(), say=progress.say, show=progress.wait, trace=trace,
     )  # fmt: skip
     target = Target(
         url=endpoint.url,

@@ -1,7 +1,10 @@
-"""A rehearsal's events as they happen: one line each, and a line that counts on a terminal."""
+"""A rehearsal's events and how far a load is, as they happen: one line each, and a line that counts
+on a terminal.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import TextIO
@@ -19,6 +22,7 @@ from shardwright.verify.attempts import Check
 
 _SAY_EVERY_S = 10.0
 """How often a line about waiting is worth keeping in a log; a terminal shows every one."""
+_USUAL_WIDTH = 80
 _CLEAR = "\r\x1b[K"
 
 
@@ -29,12 +33,13 @@ class Progress:
         self._stream = stream
         self._live = stream.isatty()
         self._began = self._waited = time.monotonic()
+        self._shown = ""
 
     def show(self, event: Event) -> None:
         """Write one event."""
         match event:
             case Waiting(at_s=at_s, what=what):
-                self._wait(f"    {at_s:4.0f} s  waiting for {what}")
+                self.wait(f"    {at_s:4.0f} s  waiting for {what}")
             case Stage(title=title):
                 elapsed = time.monotonic() - self._began
                 self._line(f"{elapsed:6.1f} s  {title}")
@@ -47,15 +52,31 @@ class Progress:
 
     def _line(self, text: str) -> None:
         self._waited = time.monotonic()
+        if self._live:
+            self._shown = ""
         self._stream.write(f"{_CLEAR if self._live else ''}{text}\n")
         self._stream.flush()
 
-    def _wait(self, text: str) -> None:
+    def wait(self, text: str) -> None:
+        """Write what is being waited for: over the last such line on a terminal, and in a log now
+        and then, when it is new. Nothing: the waiting is over.
+        """
+        if text == self._shown:
+            return
         if self._live:
-            self._stream.write(f"{_CLEAR}{text}")
+            self._shown = text
+            self._stream.write(f"{_CLEAR}{text[: self._width() - 1]}")
             self._stream.flush()
-        elif time.monotonic() - self._waited >= _SAY_EVERY_S:
+        elif text and time.monotonic() - self._waited >= _SAY_EVERY_S:
+            self._shown = text
             self._line(text)
+
+    def _width(self) -> int:
+        """Columns; a line that is wrapped could not be written over."""
+        try:
+            return os.get_terminal_size(self._stream.fileno()).columns or _USUAL_WIDTH
+        except (OSError, ValueError):
+            return _USUAL_WIDTH
 
 
 def _said(event: Event) -> str:

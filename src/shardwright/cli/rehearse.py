@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from shardwright.cli.progress import Progress
     from shardwright.cli.rehearse_bench import Load
-    from shardwright.model.request import Slo
+    from shardwright.cli.resolve import Resolved
     from shardwright.rehearse.report import Report
     from shardwright.rehearse.scene import Scene
 
@@ -109,7 +109,7 @@ def command(
         )
     scene = stage(resolved, spec.parent, _ranks(ranks), nodes, progress)
     directory = out / scene.deployed.name / time.strftime("%Y%m%d-%H%M%S")
-    load = _load(scene, resolved.request.slo, directory / "bench", progress) if bench else None
+    load = _load(resolved, scene, directory / "bench", progress) if bench else None
     try:
         report = perform(scene, directory, progress, (timeout, compare, drill), load)
     except ShardwrightError:
@@ -195,11 +195,15 @@ def perform(
                 raise
 
 
-def _load(scene: Scene, slo: Slo, folder: Path, progress: Progress) -> Load:
+def _load(resolved: Resolved, scene: Scene, folder: Path, progress: Progress) -> Load:
+    from shardwright.cli.bench_question import Question
     from shardwright.cli.bench_tool import find_aiperf
     from shardwright.cli.rehearse_bench import aiperf_load
+    from shardwright.planner.plan import make_plan
 
-    return aiperf_load(find_aiperf(progress.say), Path(scene.model_path), slo, folder, progress.say)
+    plan = make_plan(resolved.request, resolved.shape)
+    question = Question(resolved=resolved, plan=plan, slo=resolved.request.slo, folder=folder)
+    return aiperf_load(find_aiperf(progress.say), scene, question, progress)
 
 
 def _ranks(text: str | None) -> tuple[int, int] | None:

@@ -13,20 +13,24 @@ from shardwright.bench.aiperf import Target
 from shardwright.bench.curve import sparkline
 from shardwright.bench.endpoint import Startup
 from shardwright.bench.report import OUTCOME_WORDS, Bench
-from shardwright.bench.run import Method, Run, measure, swept
+from shardwright.bench.run import Method, Run, Sweep, measure, swept
 from shardwright.bench.scenario import Scenario, at_concurrency
-from shardwright.cli.bench_facts import surroundings
+from shardwright.cli.bench_facts import planned, surroundings
 from shardwright.cli.bench_output import PAGE, write_reports
+from shardwright.cli.bench_question import spec_text
 from shardwright.cli.bench_target import Aim
 from shardwright.drive.aiperf import AiperfProcess
 from shardwright.drive.openai import engine_version
 from shardwright.rehearse.events import PhaseDone
+from shardwright.rehearse.report import layout_words
 from shardwright.verify.attempts import Check
 from shardwright.verify.verdict import judge
 
 if TYPE_CHECKING:
+    from shardwright.cli.bench_question import Question
+    from shardwright.cli.progress import Progress
     from shardwright.model.measured import Measured
-    from shardwright.model.request import Slo
+    from shardwright.rehearse.scene import Scene
     from shardwright.verify.verdict import Verdict
 
 INPUT_TOKENS, OUTPUT_TOKENS = 32, 8
@@ -36,12 +40,11 @@ LOADS = (1, 4, 8)
 Load = Callable[[str, str, str | None, tuple[PhaseDone, ...]], tuple[Check, ...]]
 
 
-def aiperf_load(
-    executable: Path, tokenizer: Path, slo: Slo, folder: Path, say: Callable[[str], None]
-) -> Load:
-    """Return what sends the load and judges it; reports are written into the folder, and the way
-    to the page is said as the folder is given.
+def aiperf_load(executable: Path, scene: Scene, question: Question, progress: Progress) -> Load:
+    """Return what sends the load and judges it; reports are written into the question's folder, and
+    the way to the page is said as the folder is given.
     """
+    slo, folder = question.slo, question.folder
 
     def by_slo(scenario: Scenario, runs: tuple[Measured, ...]) -> Verdict:
         del scenario
@@ -51,33 +54,49 @@ def aiperf_load(
         url: str, model: str, key: str | None, phases: tuple[PhaseDone, ...]
     ) -> tuple[Check, ...]:
         tool = AiperfProcess(
-            executable=executable, folder=folder.absolute(), api_key=key,
-            say=lambda line: say(f"    {line}"),
-        )  # fmt: skip
-        target = Target(url=url, model=model, tokenizer=str(tokenizer), has_api_key=key is not None)
+            executable=executable,
+            folder=folder.absolute(),
+            api_key=key,
+            say=lambda line: progress.say(f"    {line}"),
+            show=lambda line: progress.wait(f"    {line}" if line else ""),
+        )
+        target = Target(
+            url=url, model=model, tokenizer=scene.model_path, has_api_key=key is not None
+        )
         method = Method(judge=by_slo, percentile=slo.percentile)
         found = swept(
             measure(tool, _scenario(n, slo.percentile), target, f"concurrency-{n}", method)
             for n in LOADS
         )
-        runs = found.runs
         facts = (("loaded from", "this machine, on its CPUs"),)
         aim = Aim(tool=tool, target=target, facts=facts, engine=engine_version(url))
-        bench = Bench(
-            name=model,
-            runs=runs,
-            outcome=found.outcome,
-            is_sweep=True,
-            best=found.best,
-            startup=_startup(phases),
-            environment=surroundings(aim, runs[-1]),
-        )
+        bench = bench_of(found, aim, question, scene, phases)
         write_reports(bench, folder)
         for line in summary(bench, folder / PAGE):
-            say(f"    {line}")
-        return tuple(_check(run) for run in runs)
+            progress.say(f"    {line}")
+        return tuple(_check(run) for run in found.runs)
 
     return load
+
+
+def bench_of(
+    found: Sweep, aim: Aim, question: Question, scene: Scene, phases: tuple[PhaseDone, ...]
+) -> Bench:
+    """The loads as a bench, beside the deployment's spec, plan and topology."""
+    here = f"{layout_words(scene.plan)}, {scene.nodes}"
+    return Bench(
+        name=scene.deployed.name,
+        runs=found.runs,
+        outcome=found.outcome,
+        is_sweep=True,
+        best=found.best,
+        spec=spec_text(question),
+        startup=_startup(phases),
+        environment=(*surroundings(aim, found.runs[-1]), ("rehearsed as", here)),
+        note=f"A rehearsal as {here}, with a small model on CPUs. Topology, plan and spec are of "
+        "the deployment; of its GPUs these figures say nothing.",
+        **planned(question),
+    )
 
 
 def summary(bench: Bench, page: Path) -> list[str]:

@@ -23,6 +23,8 @@ from shardwright.bench.aiperf import (
     aiperf_config,
 )
 from shardwright.bench.failure import all_failed
+from shardwright.bench.pods.send_load import Watch
+from shardwright.bench.progress import progress_words
 from shardwright.bench.run import ResultFiles
 from shardwright.bench.scenario import Scenario
 from shardwright.model.errors import ShardwrightError
@@ -37,13 +39,15 @@ _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 class AiperfProcess:
     """Runs `aiperf profile`. executable: the aiperf command; folder: where runs are kept.
 
-    api_key reaches AIPerf through its environment only. say: called with a line when a run starts.
+    api_key reaches AIPerf through its environment only. say: called with a line when a run starts;
+    show: with how far it is, again and again, and with nothing at its end.
     """
 
     executable: Path
     folder: Path
     api_key: str | None
     say: Callable[[str], None]
+    show: Callable[[str], None]
 
     def run(self, scenario: Scenario, target: Target, name: str) -> ResultFiles:
         """Send the load and read back what AIPerf wrote. An interrupt ends AIPerf first."""
@@ -59,13 +63,13 @@ class AiperfProcess:
         log = place / "aiperf.out"
         with log.open("w") as out:
             argv = [str(self.executable), "profile", "--config", str(config)]
-            progress = _Progress(
-                records=place / RECORDS,
-                total=scenario.num_warmup + scenario.num_requests,
-                say=self.say,
-            )
+            watch = Watch(place, log)
             is_local = Path(target.tokenizer).is_dir()
-            code = self._run(argv, out.fileno(), progress, is_local=is_local)
+            try:
+                with _told(lambda: self.show(progress_words(watch.look(), scenario))):
+                    code = self._run(argv, out.fileno(), is_local=is_local)
+            finally:
+                self.show("")
         summary = place / SUMMARY
         if code != 0 or not summary.is_file():
             raise all_failed(_text(place / RECORDS)) or _failed(code, log)
@@ -78,7 +82,7 @@ class AiperfProcess:
             gpu_series=_text(place / GPU_SERIES),
         )
 
-    def _run(self, argv: list[str], out: int, progress: _Progress, *, is_local: bool) -> int:
+    def _run(self, argv: list[str], out: int, *, is_local: bool) -> int:
         env = os.environ | {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
         if is_local:  # in offline mode AIPerf takes a directory for a hub id and refuses it
             env = {k: v for k, v in env.items() if k not in _OFFLINE}
@@ -89,49 +93,28 @@ class AiperfProcess:
             argv, stdout=out, stderr=subprocess.STDOUT, env=env, start_new_session=True
         )
         try:
-            with progress.told():
-                return process.wait()
+            return process.wait()
         finally:
             if process.poll() is None:
                 _end(process)
 
 
-@dataclass(slots=True, kw_only=True)
-class _Progress:
-    """Says how many requests are answered, by the lines that AIPerf has written of them."""
+@contextmanager
+def _told(look: Callable[[], None]) -> Iterator[None]:
+    """Look now and then, from a thread: waiting for a process with a timeout polls it."""
+    is_over = threading.Event()
 
-    records: Path
-    total: int
-    say: Callable[[str], None]
-    seen: int = 0
+    def look_now_and_then() -> None:
+        while not is_over.wait(SAYS_EACH_S):
+            look()
 
-    @contextmanager
-    def told(self) -> Iterator[None]:
-        """Look now and then, from a thread: waiting for a process with a timeout polls it."""
-        is_over = threading.Event()
-
-        def look_now_and_then() -> None:
-            while not is_over.wait(SAYS_EACH_S):
-                self.look()
-
-        thread = threading.Thread(target=look_now_and_then, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            is_over.set()
-            thread.join()
-
-    def look(self) -> None:
-        """Say it if there are more than before."""
-        try:
-            with self.records.open("rb") as file:
-                lines = sum(1 for _ in file)
-        except FileNotFoundError:
-            return
-        if lines > self.seen:
-            self.seen = lines
-            self.say(f"  {lines} of {self.total} requests answered")
+    thread = threading.Thread(target=look_now_and_then, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -8,7 +8,7 @@ from tests.unit.bench.llama_endpoint import AIPERF, SCENARIO, TARGET, VLLM, endp
 
 from shardwright.bench.failure import all_failed, is_about_model, model_not_served
 from shardwright.bench.in_cluster import JobTool
-from shardwright.bench.pods.send_load import END, packed
+from shardwright.bench.pods.send_load import END, PROGRESS, packed
 from shardwright.drive.kube_memory import MemoryCluster
 from shardwright.model.cluster import ObjectRef
 from shardwright.model.errors import ShardwrightError
@@ -54,7 +54,7 @@ def cluster_that(answer):
 def tool(cluster, folder, *tools):
     return JobTool(
         cluster=cluster, clock=Clock(), endpoint=endpoint(), tools=tools, folder=folder,
-        say=lambda line: None,
+        say=lambda line: None, show=lambda line: None,
     )  # fmt: skip
 
 
@@ -191,3 +191,34 @@ def test_an_interrupt_removes_the_load_first(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         job.run(SCENARIO, TARGET, "run")
     assert not [ref for ref in cluster.objects if "bench" in ref.name]
+
+
+def test_one_who_waits_is_told_how_far_the_load_is(tmp_path):
+    log = f"{PROGRESS} warmup 2 0\n{PROGRESS} profiling 31 4\n"
+    cluster = cluster_that(lambda image: ({"phase": "Pending"}, log))
+    job, shown = tool(cluster, tmp_path, AIPERF), []
+    job.show = shown.append
+    states = iter([
+        {"phase": "Pending", "containerStatuses": [
+            {"state": {"waiting": {"reason": "ContainerCreating"}}}]},
+        {"phase": "Running"},
+        {"phase": "Succeeded"},
+    ])  # fmt: skip
+
+    def sleep(duration_s):
+        ref = ObjectRef(api_version="v1", kind="Pod", name="llama-bench-run-x", namespace="ml")
+        state = next(states, None)
+        if state and ref in cluster.objects:
+            cluster.objects[ref]["status"] = state
+        if state == {"phase": "Succeeded"}:
+            packs = [*packed("profile_export_aiperf.json", b"{}"), f"{END} 0 1"]
+            cluster.container_logs[ref.name, "bench"] = log + "\n".join(packs)
+
+    job.clock.sleep = sleep
+    assert job.run(SCENARIO, TARGET, "run").summary == "{}"
+    assert shown == [
+        "  the pod is Pending",
+        "  the pod is ContainerCreating",
+        "  31 of 60 requests answered, 4 failed",
+        "",
+    ]

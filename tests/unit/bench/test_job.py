@@ -1,6 +1,7 @@
 """A load as a Job: its objects, its command line, its files through a log."""
 
 import json
+import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +12,7 @@ from tests.unit.bench.llama_endpoint import AIPERF, SCENARIO, TARGET, VLLM, endp
 from shardwright.bench.aiperf import Target
 from shardwright.bench.job import job_objects
 from shardwright.bench.pods import send_load
-from shardwright.bench.pods.send_load import END, LogCut, packed, unpacked
+from shardwright.bench.pods.send_load import END, PROGRESS, LogCut, packed, unpacked
 from shardwright.bench.vllm_bench import vllm_bench_argv
 from shardwright.model.errors import ShardwrightError
 
@@ -88,3 +89,80 @@ def test_an_image_without_the_tool_is_said(tmp_path, monkeypatch, capsys):
     out = capsys.readouterr().out
     assert "no-such-tool is not in this image" in out
     assert unpacked(out) == ({}, 127)
+
+
+WARMED = (
+    "16:04:51.662 NOTICE   Phase warmup (warmup) started | phase_index=0 | target: 8 requests\n"
+)
+MEASURING = (
+    "16:04:52.447 NOTICE   Phase warmup (warmup) complete | completed=8, cancelled=0, errors=0\n"
+    "16:04:52.451 NOTICE   Phase profiling (profiling) started | target: 80 requests\n"
+)
+
+
+def test_how_far_aiperf_is_comes_from_what_it_has_written_so_far(tmp_path):
+    lines = (DATA / "aiperf-0.13.0-long" / "profile_export.jsonl").read_text().splitlines()
+    phase = lambda line: json.loads(line)["metadata"]["benchmark_phase"]  # noqa: E731
+    records = "\n".join(sorted(lines, key=phase, reverse=True)) + "\n"  # the warm-up goes first
+    log, out = tmp_path / "tool.out", tmp_path / "out" / "profile_export.jsonl"
+    out.parent.mkdir()
+    watch = send_load.Watch(tmp_path, log)
+    assert watch.look() == "preparing 0 -"
+    log.write_text("16:03:22.371 INFO     Starting AIPerf System\n" + WARMED)
+    out.touch()
+    assert watch.look() == "warmup 0 0"
+    out.write_text(records[: records.index("\n") + 40])  # a line, and the next half written
+    assert watch.look() == "warmup 1 0"
+    log.write_text(log.read_text() + MEASURING)
+    assert watch.look() == "profiling 0 0"
+    out.write_text(records)
+    failed = [json.loads(line).get("error") for line in lines if phase(line) == "profiling"]
+    assert len(failed) == 12
+    assert sum(map(bool, failed)) == 2
+    assert watch.look() == "profiling 12 2"
+
+
+def test_how_far_vllm_bench_is_comes_from_its_bar(tmp_path):
+    log = tmp_path / "tool.out"
+    watch = send_load.Watch(tmp_path, log)
+    said = "Starting initial single prompt test run...\nWarming up with 4 requests...\n"
+    log.write_bytes(said.encode() + b"\r  0%|          | 0/4 [00:00<?, ?it/s]\r")
+    assert watch.look() == "warmup 0 -"
+    said = "\r100%|##########| 4/4 [00:01<00:00]\nStarting main benchmark run...\n"
+    bar = "\r  0%|          | 0/80 [00:00<?, ?it/s]\r 39%|###9      | 31/80 [00:05<00:08, 6.0it/s]"
+    with log.open("a", newline="") as file:
+        file.write(said + bar)
+    assert watch.look() == "profiling 0 -"  # the last line may not be whole
+    with log.open("a", newline="") as file:
+        file.write("\r")
+    assert watch.look() == "profiling 31 -"
+
+
+def test_a_pod_tells_how_far_its_load_is(tmp_path, monkeypatch, capsys):
+    """A tool that waits until its progress was told."""
+    work = tmp_path / "work"
+    tool = (
+        "import pathlib, time\n"
+        "here = pathlib.Path('profile_export.jsonl')\n"
+        'here.write_text(\'{"metadata":{"benchmark_phase":"profiling"}}\\n\' * 3)\n'
+        "while not pathlib.Path('told').exists(): time.sleep(0.01)\n"
+    )
+    asked = tmp_path / "load.json"
+    argv = [sys.executable, "-c", tool]
+    asked.write_text(json.dumps({"argv": argv, "env": {}, "files": {}, "results": []}))
+    monkeypatch.setattr(send_load, "WORK", work)
+    monkeypatch.setattr(send_load, "LOOK_S", 0.02)
+    monkeypatch.setattr("sys.argv", ["send_load.py", str(asked)])
+    look = send_load.Watch.look
+
+    def looked(watch):
+        found = look(watch)
+        if found == "profiling 3 0":
+            (work / "told").touch()
+        return found
+
+    monkeypatch.setattr(send_load.Watch, "look", looked)
+    assert send_load.main() == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        f"{PROGRESS} profiling 3 0", f"{END} 0 0",
+    ]  # fmt: skip

@@ -12,8 +12,10 @@ SCRIPT = """#!{python}
 import json, pathlib, sys, time
 config = json.loads(pathlib.Path(sys.argv[sys.argv.index("--config") + 1]).read_text())
 place = pathlib.Path(config["benchmark"]["artifacts"]["dir"])
+phases = ["warmup", "profiling", "profiling", "profiling"]
 with (place / "{records}").open("w") as file:
-    file.write("{{}}\\n" * 3)
+    for phase in phases:
+        file.write(json.dumps({{"metadata": {{"benchmark_phase": phase}}}}) + "\\n")
 while not (place / "seen").exists():
     time.sleep(0.01)
 (place / "{summary}").write_text("{{}}")
@@ -29,15 +31,18 @@ def test_a_user_who_waits_is_told_how_many_requests_are_answered(tmp_path, monke
     script = tmp_path / "aiperf"
     script.write_text(SCRIPT.format(python=sys.executable, records=RECORDS, summary=SUMMARY))
     script.chmod(0o755)
-    said = []
+    said, shown = [], []
 
-    def say(line):
-        said.append(line)
+    def show(line):
+        shown.append(line)
         if "answered" in line:
             (tmp_path / "run" / "seen").touch()
 
-    tool = AiperfProcess(executable=script, folder=tmp_path, api_key=None, say=say)
+    tool = AiperfProcess(
+        executable=script, folder=tmp_path, api_key=None, say=said.append, show=show
+    )
     target = Target(url="http://h", model="m", tokenizer="m")
     assert tool.run(SCENARIO, target, "run").summary == json.dumps({})
-    # said once for the three lines, however long they stay three
-    assert said == ["run: 9 requests at concurrency 1", "  3 of 10 requests answered"]
+    assert said == ["run: 9 requests at concurrency 1"]
+    assert "  3 of 9 requests answered" in shown
+    assert shown[-1] == ""  # which clears the line on a terminal
