@@ -18,9 +18,10 @@ _MARKER: Final = re2.compile(rb"(?m)^--- source: *([^\n]*)\n?")
 
 # first match wins; compared with the lower-cased label
 _BY_LABEL: Final[tuple[tuple[str, Source], ...]] = (
+    (r"\.(?:log|err|out)(?:\.\d+)?$", Source.LOG),
     (r"\bget\b.*\bevents?\b|^events?\b", Source.CLUSTER),
     ((r"manifest|command|\bargs\b|values|-o (yaml|json)|compose|dockerfile|config\.json|spec"
-     r"|\.ya?ml$|pbtxt|script"), Source.MANIFEST),
+     r"|\.(?:ya?ml|sh|py)$|pbtxt|script"), Source.MANIFEST),
     ((r"nvidia-smi|\bexec\b|\bprobe|\bdf\b|topo|ibstat|ulimit|\bmetrics\b|\bip\b|rocm-smi"),
      Source.PROBE),
     (r"\blogs?\b|log$", Source.LOG),
@@ -32,7 +33,7 @@ _BY_CONTENT: Final[tuple[tuple[str, Source], ...]] = (
     ((r"(?m)^ *Type +Reason +Age|^(NAME|NAMESPACE|LAST SEEN) .*(STATUS|READY|REASON|TYPE)"
      r"|^Name: +\S+\n(?:Namespace|Roles|Labels): "), Source.CLUSTER),
     (r"^endpoint \S+: revision \d", Source.MANIFEST),
-    (r"(?m)^apiVersion: \S+|^ *kind: [A-Z]", Source.MANIFEST),
+    (r"(?m)^apiVersion: \S+|^ *kind: [A-Z]|\A#!", Source.MANIFEST),
     (r"NVIDIA-SMI \d|^\tGPU0\t|(?m)^# (?:HELP|TYPE) \w+[: _]", Source.PROBE),
 )  # fmt: skip
 

@@ -29,8 +29,10 @@ class Signal:
     weight: how likely the cause is when this alone is seen, 0..1. Exactly one of pattern (RE2, one
     line) and predicate (a name in `predicates`) is set. needs: other signals without which this
     one does not count; without: others beside which it does not, since they explain it.
-    exception: a pattern whose lines do not count. light: lines count even where the program says
-    them in passing (INFO, "falling back"). when: a condition of `planned` that a line must meet.
+    exception: a pattern whose lines do not count. sources: where it counts; what was asked for
+    (manifests, commands, annotations) only where the signal says that it speaks of that. light:
+    lines count even where the program says them in passing (INFO, "falling back"). when: a
+    condition of `planned` that a line must meet.
     """
 
     name: str
@@ -117,6 +119,7 @@ def _signal(code: str, name: str, raw: Mapping[str, Any]) -> Signal:
         "except",
         "light",
         "when",
+        "asked",
     }
     if unknown or ("pattern" in raw) == ("predicate" in raw):
         raise ValueError(f"{code}.{name}: one of pattern and predicate, nothing else {unknown}")
@@ -125,13 +128,18 @@ def _signal(code: str, name: str, raw: Mapping[str, Any]) -> Signal:
         weight=float(raw["weight"]),
         pattern=raw.get("pattern"),
         predicate=raw.get("predicate"),
-        sources=frozenset(Source(s) for s in raw.get("in", [s.value for s in Source])),
+        sources=_sources(raw),
         needs=tuple(raw.get("needs", ())),
         exception=raw.get("except"),
         without=tuple(raw.get("without", ())),
         light=bool(raw.get("light", False)),
         when=raw.get("when"),
     )
+
+
+def _sources(raw: Mapping[str, Any]) -> frozenset[Source]:
+    tells = {Source(s) for s in raw["in"]} if "in" in raw else set(Source) - {Source.MANIFEST}
+    return frozenset(tells | ({Source.MANIFEST} if raw.get("asked") else set()))
 
 
 def _read(name: str) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from functools import cache
 from typing import Any, Final
 
 from shardwright.diagnose.causes import load_benign, load_causes
-from shardwright.diagnose.evidence import Document, Evidence, Hit
+from shardwright.diagnose.evidence import Document, Evidence, Hit, Source
 from shardwright.diagnose.planned import Planned
+from shardwright.diagnose.predicates import WATCHED
 from shardwright.diagnose.ranking import Diagnosis, diagnose
 from shardwright.diagnose.scanning import Patterns, scan
 from shardwright.diagnose.staleness import stale_lines
@@ -59,7 +60,8 @@ def _patterns() -> Patterns:
         if signal.pattern is not None
     }
     benign = {f"{_BENIGN}{pattern}": f"(?m){pattern}" for pattern in load_benign()}
-    return Patterns({**patterns, **benign, _TROUBLE: _TROUBLE_PATTERN})
+    watched = {name: f"(?m){pattern}" for name, pattern in WATCHED.items()}
+    return Patterns({**patterns, **watched, **benign, _TROUBLE: _TROUBLE_PATTERN})
 
 
 def examine(
@@ -80,7 +82,7 @@ def examine(
 
 
 def _unusual(evidence: Evidence) -> tuple[Hit, ...]:
-    """Return the first troubled lines that are not known to be harmless."""
+    """Return the first troubled lines that are not known to be harmless, nor only asked for."""
     harmless = {
         (hit.document, hit.line)
         for name, hits in evidence.hits.items()
@@ -88,7 +90,8 @@ def _unusual(evidence: Evidence) -> tuple[Hit, ...]:
         for hit in hits
     }
     trouble = evidence.hits.get(_TROUBLE, ())
-    return tuple(h for h in trouble if (h.document, h.line) not in harmless)[:_MAX_UNUSUAL]
+    told = (hit for hit in trouble if hit.source is not Source.MANIFEST)
+    return tuple(h for h in told if (h.document, h.line) not in harmless)[:_MAX_UNUSUAL]
 
 
 def as_json(report: Report) -> dict[str, Any]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MAX_KEPT_BYTES = 1 << 20
 """Bytes of one block kept as text for predicates. Manifests and `kubectl describe` are far
-smaller; of logs, which are not, only the head is kept."""
+smaller; of logs, which are not, less is kept."""
 
 
 class Source(Enum):
@@ -44,9 +44,10 @@ class Document:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """One run of lines of the same source. text: its head, escapes removed.
+    """One run of lines of the same source, or a piece of it. text: escapes removed.
 
-    index: position among all blocks of all documents. label: the marker's own words.
+    index: position among all blocks of all documents; the pieces kept of a long log share it.
+    label: the marker's own words.
     """
 
     document: str

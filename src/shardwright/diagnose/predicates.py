@@ -20,6 +20,7 @@ from shardwright.diagnose.cluster_facts import (
 )
 from shardwright.diagnose.evidence import Block, Evidence, Hit, Source
 from shardwright.diagnose.gpu_telemetry import gpu_broken, gpu_throttled
+from shardwright.diagnose.serving_load import WATCHED as LOAD_SETTINGS
 from shardwright.diagnose.serving_load import (
     kv_full_queue,
     kv_thrashing,
@@ -33,6 +34,16 @@ _TENSOR_PARALLEL: Final = (
     r"(?:--tensor-parallel-size|--tp-size|--tp|-tp|--tp_size|tensor_parallel_size)"
     r"[ =\"',:\]]+(\d{1,6})"
 )
+_INIT_BEGUN: Final = "watched.init-begun"
+_INIT_OVER: Final = "watched.init-over"
+WATCHED: Final = {
+    _INIT_BEGUN: r"Init torch distributed begin|world_size=\d+ rank=\d+ local_rank=",
+    _INIT_OVER: (
+        r"Init torch distributed ends|using nccl==|assigned as DP rank|Starting to load model"
+    ),
+    **LOAD_SETTINGS,
+}
+"""Lines that a condition needs from anywhere in a log, however long it is."""
 _SMALL_MEMLOCK_KIB: Final = 1 << 20
 _SHORT_START_S: Final = 600
 
@@ -82,15 +93,13 @@ def rendezvous_addresses_differ(evidence: Evidence) -> Iterator[Hit]:
 
 def init_never_ended(evidence: Evidence) -> Iterator[Hit]:
     """Find a log in which ranks began to set up torch.distributed and none got through."""
-    for block in evidence.texts(Source.LOG):
-        begun = re2.search(
-            r"Init torch distributed begin|world_size=\d+ rank=\d+ local_rank=", block.text
-        )
-        over = (
-            r"Init torch distributed ends|using nccl==|assigned as DP rank|Starting to load model"
-        )
-        if begun and not re2.search(over, block.text):
-            yield hit_at(block, begun.start())
+    over = {(h.document, h.block) for h in evidence.hits.get(_INIT_OVER, ())}
+    told: set[tuple[str, int]] = set()
+    for begun in evidence.hits.get(_INIT_BEGUN, ()):
+        place = (begun.document, begun.block)
+        if begun.source is Source.LOG and place not in over | told:
+            told.add(place)
+            yield begun
 
 
 def heads_not_divisible(evidence: Evidence) -> Iterator[Hit]:

@@ -21,15 +21,10 @@ from shardwright.diagnose.blocks import (
     source_of_label,
     split_at_markers,
 )
-from shardwright.diagnose.evidence import (
-    MAX_KEPT_BYTES,
-    Block,
-    Document,
-    Evidence,
-    Hit,
-    Source,
-)
-from shardwright.diagnose.lines import printable, strip_escapes, time_of, worker_of
+from shardwright.diagnose.configuration import WORDS, Reader, Spoken
+from shardwright.diagnose.evidence import Block, Document, Evidence, Hit, Source
+from shardwright.diagnose.excerpts import Excerpt
+from shardwright.diagnose.lines import Colours, printable, time_of, worker_of
 from shardwright.diagnose.literals import Gate, Heat
 from shardwright.diagnose.side_by_side import over_documents
 
@@ -42,7 +37,6 @@ _ENOUGH: Final = 1000
 """After so many matches in a document a pattern is no longer run there."""
 _CHUNKS_UNGATED: Final = 8
 """Chunks of the first document read without the gate, which takes a tenth of a second to build."""
-_LOG_HEAD_BYTES: Final = 256 << 10
 _LOOK_BACK_BYTES: Final = 2000
 
 
@@ -73,7 +67,7 @@ class Patterns:
         """
         heat.num_chunks += 1
         if self._gate is None and heat.num_chunks > _CHUNKS_UNGATED:
-            self._gate = Gate(self._texts, (MARKER_WORD,))
+            self._gate = Gate(self._texts, (MARKER_WORD, *WORDS))
         return None if self._gate is None else self._gate.direct(chunk, heat, done)
 
     def heat(self) -> Heat:
@@ -109,27 +103,32 @@ class _Scan:
     document: str
     patterns: Patterns
     blocks: list[Block] = field(default_factory=list)
-    heads: list[bytearray] = field(default_factory=list)
+    excerpts: list[Excerpt] = field(default_factory=list)
     hits: dict[str, list[Hit]] = field(default_factory=lambda: defaultdict(list))
     counts: Counter[str] = field(default_factory=Counter)
     line: int = 1
     done: set[int] = field(default_factory=set)
     heat: Heat = field(init=False)
+    colours: Colours = field(default_factory=Colours)
+    objects: Reader = field(default_factory=Reader)
+    num_asked: Counter[int] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.heat = self.patterns.heat()
 
     def begin(self, label: str, source: Source) -> None:
         index = len(self.blocks)
-        self.blocks.append(
-            Block(document=self.document, index=index, source=source, label=label,
-                  first_line=self.line, text="")
+        block = Block(
+            document=self.document, index=index, source=source, label=label, first_line=self.line,
+            text="",
         )  # fmt: skip
-        self.heads.append(bytearray())
+        self.blocks.append(block)
+        self.excerpts.append(Excerpt(block))
+        self.objects = Reader(is_log=source is Source.LOG)
 
     def feed(self, lines: bytes) -> None:
         """Take whole lines."""
-        text = strip_escapes(lines)
+        text = self.colours.strip(lines)
         if b"\\" in text and b'\\"' in text:  # quotes inside JSON strings; one byte is quicker
             text = text.replace(b'\\"', b'"')
         few = self.patterns.gated(text, self.heat, self.done) if self.blocks else None
@@ -147,39 +146,54 @@ class _Scan:
 
     def _take(self, part: bytes, indices: Iterable[int]) -> None:
         """Run patterns over lines of the last block."""
-        limit = _LOG_HEAD_BYTES if self.blocks[-1].source is Source.LOG else MAX_KEPT_BYTES
-        head = self.heads[-1]
-        if len(head) < limit:
-            head += part[: limit - len(head)]
+        spoken = self.objects.read(part)
         for index in indices:
             if index not in self.done:
-                self._look(index, part)
+                self._look(index, part, spoken)
         self.line += part.count(b"\n")
+        self.excerpts[-1].add(part, self.line)
 
-    def _look(self, index: int, part: bytes) -> None:
+    def _source(self, spoken: Spoken, offset: int) -> Source:
+        """Say who speaks at an offset of the part: an object, or the block."""
+        block = self.blocks[-1]
+        if block.source is Source.MANIFEST and not block.label and self.objects.has_left:
+            return spoken.source_at(offset) or Source.LOG  # a paste that only began with an object
+        return spoken.source_at(offset) or block.source
+
+    def _look(self, index: int, part: bytes, spoken: Spoken) -> None:
         names = self.patterns.names[index]
-        seen, counted_to, line, last_start = 0, 0, self.line, -1
+        seen, counted_to, line, last = 0, 0, self.line, (-1, Source.LOG)
         for match in self.patterns.matches(index, part):
             seen += 1
             if seen > _MAX_MATCHES:
                 break
             start = part.rfind(b"\n", 0, match.start()) + 1
-            if start == last_start:
+            source = self._source(spoken, match.start())
+            if (start, source) == last:
                 continue
-            last_start = start
-            for name in names:
-                self.counts[name] += 1
-            if self.counts[names[0]] > _MAX_HITS:
-                continue
+            last = (start, source)
+            if source is Source.MANIFEST:  # apart, lest it takes the places of what happened
+                seen -= 1
+                self.num_asked[index] += 1
+                if self.num_asked[index] > _MAX_HITS:
+                    continue
+            else:
+                for name in names:
+                    self.counts[name] += 1
+                if self.counts[names[0]] > _MAX_HITS:
+                    continue
             line += part.count(b"\n", counted_to, start)
             counted_to = start
-            hit = self._hit(part, start, index, match.end(), line)
+            hit = self._hit(part, (start, match.end()), index, line, source)
             for name in names:
                 self.hits[name].append(hit)
         if self.counts[names[0]] > _ENOUGH:
             self.done.add(index)
 
-    def _hit(self, part: bytes, start: int, index: int, match_end: int, line: int) -> Hit:
+    def _hit(
+        self, part: bytes, place: tuple[int, int], index: int, line: int, source: Source
+    ) -> Hit:
+        start, match_end = place
         end = part.find(b"\n", match_end)
         raw = part[start : end if end >= 0 else len(part)][:8000]
         text = raw.decode("utf-8", "replace")
@@ -191,7 +205,7 @@ class _Scan:
         }
         return Hit(
             document=self.document, block=len(self.blocks) - 1,
-            source=self.blocks[-1].source, line=line, text=printable(text.rstrip("\r")),
+            source=source, line=line, text=printable(text.rstrip("\r")),
             worker=worker_of(text), time_s=_time(text, before), values=values,
         )  # fmt: skip
 
@@ -224,8 +238,9 @@ def _whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Scanned:
-    """What one document holds; block numbers are its own."""
+    """What one document holds; block numbers are its own, and several pieces may share one."""
 
+    num_blocks: int
     blocks: tuple[Block, ...]
     hits: Mapping[str, list[Hit]]
     counts: Counter[str]
@@ -237,11 +252,10 @@ def _scan_document(document: Document, patterns: Patterns) -> _Scanned:
         if lines:
             scan.feed(lines)
     patterns.learn(scan.heat)
-    blocks = tuple(
-        replace(block, text=bytes(head).decode("utf-8", "replace"))
-        for block, head in zip(scan.blocks, scan.heads, strict=True)
+    pieces = tuple(piece for excerpt in scan.excerpts for piece in excerpt.pieces())
+    return _Scanned(
+        num_blocks=len(scan.blocks), blocks=pieces, hits=dict(scan.hits), counts=scan.counts
     )
-    return _Scanned(blocks=blocks, hits=dict(scan.hits), counts=scan.counts)
 
 
 def scan(documents: Iterable[Document], patterns: Patterns, *, num_workers: int = 2) -> Evidence:
@@ -250,12 +264,13 @@ def scan(documents: Iterable[Document], patterns: Patterns, *, num_workers: int 
     blocks: list[Block] = []
     hits: dict[str, list[Hit]] = defaultdict(list)
     counts: Counter[str] = Counter()
+    offset = 0
     for each in scans:
-        offset = len(blocks)
         blocks += [replace(block, index=block.index + offset) for block in each.blocks]
         for name, found in each.hits.items():
             hits[name] += [replace(hit, block=hit.block + offset) for hit in found]
         counts.update(each.counts)
+        offset += each.num_blocks
     return Evidence(
         blocks=tuple(blocks), hits={k: tuple(v) for k, v in hits.items()}, counts=dict(counts)
     )

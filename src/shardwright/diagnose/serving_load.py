@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import groupby
 from typing import Final
 
 import re2
@@ -43,16 +44,20 @@ _SGLANG_LINE: Final = (
     r"Decode batch[^\n]{0,60}#running-req: (\d+)[^\n]{0,60}token usage: ([0-9.]+)"
     r"[^\n]{0,160}#queue-req: (\d+)"
 )
+_STAGES: Final = "watched.stages"
+_CAP: Final = "watched.cap"
 _PIPELINE: Final = (
     r"(?:--pipeline-parallel-size|--pp-size|-pp\b|--pp_size|pipeline_parallel_size|"
-    r"pipeline_parallel|pp_size)['\"]?[ =:]{1,3}['\"]?(\d{1,3})\b"
+    r"pipeline_parallel|pp_size)['\"]?[ =:]{1,3}['\"]?(?P<count>\d{1,3})\b"
 )
 _MAX_SEQS: Final = (
     r"(?:--max-num-seqs|--max-running-requests|max_num_seqs|max_running_requests)"
-    r"['\"]?[ =:]{1,3}['\"]?(\d{1,6})\b"
+    r"['\"]?[ =:]{1,3}['\"]?(?P<count>\d{1,6})\b"
 )
+WATCHED: Final = {_STAGES: _PIPELINE, _CAP: _MAX_SEQS}
+"""Settings looked for in all of every log: they may stand below any amount of other lines."""
 _MOST_LINES: Final = 200
-"""Lines of one log that are read, evenly spread over its head: a state lasts longer than a line."""
+"""Lines of one piece of a log that are read, evenly spread: a state lasts longer than a line."""
 _MAX_LINE: Final = 2000
 _LONG: Final = 5
 """Lines of an engine's log, ten seconds apart in vLLM, from which a state is no accident."""
@@ -118,22 +123,35 @@ def _from_metrics(blocks: tuple[Block, ...]) -> Iterator[Sample]:
 
 
 def _from_logs(blocks: tuple[Block, ...]) -> Iterator[Sample]:
-    for block in (b for b in blocks if b.source in (Source.LOG, Source.PROBE)):
-        for start, line in _spread(block.text, "Running: "):
-            if match := re2.search(_VLLM_LINE, line):
-                kv = match.group(4)
-                yield Sample(
-                    block=block, position=start, running=int(match.group(1)),
-                    waiting=int(match.group(2)), kv=float(kv) / 100 if kv else None,
-                    preempted=int(match.group(3) or 0), is_metrics=False,
-                )  # fmt: skip
-        for start, line in _spread(block.text, "Decode batch"):
-            if match := re2.search(_SGLANG_LINE, line):
-                yield Sample(
-                    block=block, position=start, running=int(match.group(1)),
-                    waiting=int(match.group(3)), kv=float(match.group(2)), preempted=0,
-                    is_metrics=False,
-                )  # fmt: skip
+    """Read what engines print; of a log kept in pieces the last that say enough, since what held
+    days ago slows nobody now.
+    """
+    logs = (b for b in blocks if b.source in (Source.LOG, Source.PROBE))
+    for _, pieces in groupby(logs, key=lambda block: block.index):
+        latest: list[Sample] = []
+        for block in reversed(tuple(pieces)):
+            latest = [*_told(block), *latest]
+            if len(latest) >= _LONG:
+                break
+        yield from latest
+
+
+def _told(block: Block) -> Iterator[Sample]:
+    for start, line in _spread(block.text, "Running: "):
+        if match := re2.search(_VLLM_LINE, line):
+            kv = match.group(4)
+            yield Sample(
+                block=block, position=start, running=int(match.group(1)),
+                waiting=int(match.group(2)), kv=float(kv) / 100 if kv else None,
+                preempted=int(match.group(3) or 0), is_metrics=False,
+            )  # fmt: skip
+    for start, line in _spread(block.text, "Decode batch"):
+        if match := re2.search(_SGLANG_LINE, line):
+            yield Sample(
+                block=block, position=start, running=int(match.group(1)),
+                waiting=int(match.group(3)), kv=float(match.group(2)), preempted=0,
+                is_metrics=False,
+            )  # fmt: skip
 
 
 def _spread(text: str, word: str) -> list[tuple[int, str]]:
@@ -148,15 +166,20 @@ def _spread(text: str, word: str) -> list[tuple[int, str]]:
     return [(p, text[p : p + _MAX_LINE].split("\n", 1)[0]) for p in places[::step]]
 
 
-def _largest(evidence: Evidence, pattern: str) -> int:
-    return max(
-        (int(m.group(1)) for b in evidence.blocks for m in re2.finditer(pattern, b.text)), default=0
-    )
+def _set_to(evidence: Evidence, watched: str) -> int:
+    """Return the largest value a setting has anywhere."""
+    counts = (hit.values.get("count", "0") for hit in evidence.hits.get(watched, ()))
+    return max((int(count) for count in counts), default=0)
+
+
+def _workers_of_stages(evidence: Evidence) -> int:
+    named = (m for b in evidence.blocks for m in re2.finditer(r"Worker_PP(\d{1,3})", b.text))
+    return max((1 + int(m.group(1)) for m in named), default=0)
 
 
 def _stages(evidence: Evidence) -> int:
     """Pipeline stages: as asked for, or as the workers' names count them."""
-    return max(_largest(evidence, _PIPELINE), 1 + _largest(evidence, r"Worker_PP(\d{1,3})"))
+    return max(_set_to(evidence, _STAGES), _workers_of_stages(evidence))
 
 
 def _starved(evidence: Evidence) -> tuple[tuple[Sample, ...], dict[str, str]]:
@@ -205,7 +228,7 @@ def kv_full_queue(evidence: Evidence) -> Iterator[Hit]:
 def sequence_cap(evidence: Evidence) -> Iterator[Hit]:
     """Find requests that wait beside an empty KV cache, with exactly the allowed number running."""
     roomy = [s for s in samples(evidence) if s.waiting and s.kv is not None and s.kv < _ROOMY]
-    cap = _largest(evidence, _MAX_SEQS) if roomy else 0
+    cap = _set_to(evidence, _CAP) if roomy else 0
     found = [each for each in roomy if each.running == cap > 0]
     if found:
         yield replace(_loaded(found[0]), values={**_loaded(found[0]).values, "cap": str(cap)})

@@ -127,3 +127,39 @@ def test_a_real_failure_goes_before_a_slow_service():
     findings = list(found(text + oom).values())
     assert findings[0].code == "gpu-oom"
     assert findings[1].consequence_of == "gpu-oom"
+
+
+NOISE = (
+    "n0:80:990 [0] NCCL INFO Channel 03/0 : 0[0] -> 1[1] via P2P/CUMEM/read comm 0x55 nRanks 16\n"
+)
+
+
+def noise(num_bytes):
+    return NOISE * (num_bytes // len(NOISE))
+
+
+def test_the_end_of_a_long_log_tells_the_load_whatever_its_start():
+    text = noise(600_000) + vllm(180, waiting=44, kv=99.3, more="Preemptions: 712, ", count=6)
+    finding = found(text)["kv-cache-thrashing"]
+    assert finding.confidence >= 0.7
+    assert finding.evidence[0].line == 600_000 // len(NOISE) + 1
+
+
+def test_a_long_log_is_judged_by_how_things_stand_now():
+    busy, calm = vllm(90, waiting=20, kv=99.0, more="Preemptions: 3, "), vllm(3, kv=4.0)
+    assert "kv-cache-thrashing" in found(busy * 9 + noise(700_000))
+    assert "kv-cache-thrashing" not in found(busy * 9 + noise(700_000) + calm * 9)
+
+
+def test_a_crash_that_fills_the_end_does_not_hide_the_load():
+    crash = '  File "/opt/vllm/v1/engine/core.py", line 1012, in run_busy_loop\n' * 20_000
+    served = noise(9_000) + vllm(90, waiting=20, kv=99.0, more="Preemptions: 3, ")
+    text = served * 200 + crash
+    first = found(text)["kv-cache-thrashing"].evidence[0]
+    assert "Running: 90 reqs" in first.text
+    assert text.splitlines()[first.line - 1].startswith(first.text[:80])
+
+
+def test_settings_below_a_noisy_start_are_found():
+    text = noise(600_000) + ARGS.format(stages=4) + noise(1_300_000) + vllm(1, count=9)
+    assert found(text)["pipeline-starved"].confidence >= 0.7
