@@ -63,6 +63,11 @@ class ObjectChange:
         )
 
 
+def is_leaving(obj: Object) -> bool:
+    """Tell whether an object is being deleted: it stays until whoever needs it has let go."""
+    return "deletionTimestamp" in obj["metadata"]
+
+
 def compare(live: Object | None, wanted: Object) -> ObjectChange:
     """Compare a live object with the server's dry run of ours.
 

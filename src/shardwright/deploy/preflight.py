@@ -6,7 +6,6 @@ Called by `shardwright deploy` first. Reads the cluster and asks for dry runs, c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 from shardwright.deploy.capacity import num_slots, usable_gpus
 from shardwright.deploy.checks.access import namespace, rights, versions
@@ -39,11 +38,10 @@ def preflight(
     cluster: Cluster, plan: LaunchPlan, objects: tuple[Object, ...]
 ) -> tuple[Finding, ...]:
     """Look for everything that would keep an endpoint from starting, gravest first."""
-    with ThreadPoolExecutor(len(LONGEST)) as pool:
-        scene = _scene(cluster, plan, objects)
-        for api_version, kind in LONGEST:
-            scene.look_ahead(pool, api_version, kind)
-        return _checked(scene)
+    scene = _scene(cluster, plan, objects)
+    for api_version, kind in LONGEST:
+        scene.look_ahead(api_version, kind)
+    return _checked(scene)
 
 
 def _checked(scene: Scene) -> tuple[Finding, ...]:

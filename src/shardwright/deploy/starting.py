@@ -24,7 +24,7 @@ STARTED_BUDGET_S = 60
 
 
 class Starts:
-    """The logs of all groups of an endpoint."""
+    """The logs of all groups of an endpoint. applied_s: when its pods were asked for."""
 
     def __init__(self, cluster: Cluster, clock: Clock, target: Target) -> None:
         self.cluster = cluster
@@ -34,6 +34,7 @@ class Starts:
         self._read_at: dict[str, float] = {}
         self._restarts: dict[str, int] = {}
         self._since: dict[tuple[int, int], float] = {}
+        self.applied_s = clock.now()
         budgets = target.budgets
         self.budgets: Mapping[Step, float] = {
             Step.JOINED: budgets.rendezvous_s,
@@ -95,7 +96,7 @@ class Starts:
             reached = [item for item in found if item.step is step]
             if not reached:
                 continue
-            starts = [self._since.get((each.group, item.rank), began) for item in reached]
+            starts = [self._since.get((each.group, item.rank), self.applied_s) for item in reached]
             slowest = max((item.detail for item in reached), key=len)
             yield Milestone(
                 pod=each.name,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from shardwright.deploy.changes import is_leaving
 from shardwright.deploy.inventory import COMPONENT, INSTANCE
 from shardwright.deploy.members import seated
 from shardwright.deploy.patience import until_told
@@ -61,7 +62,11 @@ class Watcher:
         return sum(each.stage is Stage.READY for each in pods) >= self.target.num_pods
 
     def settle(self) -> tuple[str, ...]:
-        """Watch until every pod is ready; return what is wrong if that will not happen."""
+        """Watch until every pod is ready; return what is wrong if that will not happen.
+
+        What ran before the pods were asked for does not count against their budgets.
+        """
+        self.starts.applied_s = self.clock.now()
         return until_told(self._look, self.clock, self.tell)
 
     def _look(self) -> tuple[str, ...] | None:
@@ -88,9 +93,10 @@ class Watcher:
         problems = stuck(current, self._since, now, budgets) + self._failed_tasks()
         if problems:
             return problems
-        if len(current) < self.target.num_pods and now - self.began > self.target.schedule_s:
+        waited_s = now - self.starts.applied_s
+        if len(current) < self.target.num_pods and waited_s > self.target.schedule_s:
             waits = f"{len(current)} of {self.target.num_pods} pods exist"
-            return (f"{waits} after {now - self.began:.0f} s{self._why_no_pods()}",)
+            return (f"{waits} after {waited_s:.0f} s{self._why_no_pods()}",)
         self._tell_waiting(fresh, current, now, budgets)
         return None
 
@@ -113,7 +119,8 @@ class Watcher:
         if missing > 0:
             what = f"{missing} of {self.target.num_pods} pods to be created"
             budget_s = self.target.schedule_s
-            self.tell(Waiting(what=what, after_s=after_s, since_s=after_s, budget_s=budget_s))
+            since_s = now - self.starts.applied_s
+            self.tell(Waiting(what=what, after_s=after_s, since_s=since_s, budget_s=budget_s))
             return
         for each in seated(pods):
             pod = current[each.name]
@@ -183,11 +190,6 @@ class Watcher:
                 self.tell(Told(text=f"replacing {name}: its template changed"))
                 self.cluster.delete(reference(pod))
         return ours | outdated
-
-
-def is_leaving(pod: Object) -> bool:
-    """Tell whether a pod is being deleted."""
-    return "deletionTimestamp" in pod["metadata"]
 
 
 def _is_kept_by_its_owner(pod: Object) -> bool:

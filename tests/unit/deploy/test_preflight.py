@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any, ClassVar
 
 import pytest
@@ -13,7 +14,7 @@ from shardwright.cli.render import launch_plan
 from shardwright.deploy.capacity import NodeGpus, usable_gpus
 from shardwright.deploy.preflight import preflight
 from shardwright.drive.kube_memory import MemoryCluster
-from shardwright.model.cluster import Object
+from shardwright.model.cluster import Object, ObjectRef
 from shardwright.model.errors import ShardwrightError
 from shardwright.model.finding import Severity
 from shardwright.model.launch import LaunchPlan, Placement
@@ -341,6 +342,38 @@ def test_nodes_and_pods_of_a_large_cluster_are_read_once(plan: LaunchPlan) -> No
     cluster.__class__, Counting.asked = Counting, []
     assert codes(cluster, plan) == []
     assert [Counting.asked.count(kind) for kind in ("Node", "Pod")] == [1, 1]
+
+
+def test_ctrl_c_does_not_wait_for_a_server_that_is_slow(plan: LaunchPlan) -> None:
+    begun, ended, may_end = Event(), Event(), Event()
+
+    class Slow(MemoryCluster):
+        def list(self, api_version: str, kind: str, **options: Any) -> tuple[Object, ...]:
+            if kind == "Node":
+                begun.set()
+                may_end.wait(10)
+                ended.set()
+            return super().list(api_version, kind, **options)
+
+        def get(self, ref: ObjectRef) -> Object | None:
+            assert begun.wait(10)
+            raise KeyboardInterrupt
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            preflight(Slow(), plan, kubernetes_objects(plan))
+        assert not ended.is_set()
+    finally:
+        may_end.set()
+
+
+def test_a_claim_of_the_users_that_is_being_deleted(plan: LaunchPlan) -> None:
+    leaving = {"deletionTimestamp": "2026-11-27T10:00:00Z", "finalizers": ["kubernetes.io/pvc"]}
+    claim = an_object("PersistentVolumeClaim", plan.claims[0].name, spec={"accessModes": ["RWX"]})
+    claim["metadata"] |= leaving
+    assert codes(a_cluster(plan, more=(claim,)), plan) == []  # waited for, and made anew
+    theirs = replace(plan, claims=(replace(plan.claims[0], is_ours=False),))
+    assert codes(a_cluster(plan, more=(claim,)), theirs) == ["claim-is-leaving"]
 
 
 def test_quota_of_memory_counts_the_whole_group(plan: LaunchPlan) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor, Future
+import threading
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from shardwright.deploy.inventory import INSTANCE
@@ -27,9 +28,21 @@ class Scene:
         default_factory=dict, repr=False
     )
 
-    def look_ahead(self, pool: Executor, api_version: str, kind: str) -> None:
-        """Begin to list a kind of the whole cluster, while other things are checked."""
-        self._lists[api_version, kind] = pool.submit(self.cluster.list, api_version, kind)
+    def look_ahead(self, api_version: str, kind: str) -> None:
+        """Begin to list a kind of the whole cluster, while other things are checked.
+
+        On a thread that nobody waits for: Ctrl-C ends the command before the server has answered.
+        """
+        asked: Future[tuple[Object, ...]] = Future()
+        self._lists[api_version, kind] = asked
+
+        def ask() -> None:
+            try:
+                asked.set_result(self.cluster.list(api_version, kind))
+            except Exception as caught:  # noqa: BLE001  (raised where the list is asked for)
+                asked.set_exception(caught)
+
+        threading.Thread(target=ask, daemon=True).start()
 
     def everywhere(self, api_version: str, kind: str) -> tuple[Object, ...]:
         """List a kind of the whole cluster; asked once, whatever number of checks want it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from shardwright.deploy.changes import is_leaving
 from shardwright.deploy.checks.scene import Scene, error, not_checked, warning
 from shardwright.model.cluster import Object
 from shardwright.model.errors import ShardwrightError
@@ -35,7 +36,7 @@ def claims(scene: Scene) -> Iterator[Finding]:
     """Look at every claim: the live one, or what would provide it."""
     for claim in scene.plan.claims:
         live = scene.cluster.get(scene.ref("v1", "PersistentVolumeClaim", claim.name))
-        if live is not None:
+        if live is not None and not (claim.is_ours and is_leaving(live)):
             yield from _live(live, claim)
         elif not claim.is_ours:
             yield error(
@@ -53,6 +54,14 @@ def claims(scene: Scene) -> Iterator[Finding]:
 
 def _live(live: Object, claim: Claim) -> Iterator[Finding]:
     name = live["metadata"]["name"]
+    if is_leaving(live):
+        yield error(
+            "claim-is-leaving",
+            f"the claim {name} is being deleted: it goes with the last pod that mounts it",
+            "spec.storage.claim names it, so nothing here makes another",
+            "make a new claim once it is gone, or leave spec.storage.claim out",
+        )
+        return
     modes = live["spec"].get("accessModes", [])
     fits = set(modes) & set(SEVERAL) if claim.access_mode in SEVERAL else set(modes)
     if not fits:
