@@ -78,6 +78,24 @@ def test_the_life_of_an_endpoint(cluster: KubeCluster, namespace: str) -> None:
     assert find_inventory(cluster, "small", namespace) is None
 
 
+def test_deployed_again_while_the_old_claim_is_still_going(
+    cluster: KubeCluster, namespace: str
+) -> None:
+    """A claim that is deleted stays until its last pod has ended: the new one is another."""
+    objects = manifests(namespace, GOOD)
+    deploy(cluster, namespace, objects)
+    claim = cluster.get(reference(objects[0]))
+    record = find_inventory(cluster, "small", namespace)
+    assert record is not None
+    assert claim is not None
+    remove(cluster, record, purge=True)
+    assert deploy(cluster, namespace, objects).result is Result.READY
+    again = cluster.get(reference(objects[0]))
+    assert again is not None
+    assert again["metadata"]["uid"] != claim["metadata"]["uid"]
+    assert "deletionTimestamp" not in again["metadata"]
+
+
 def test_a_crashing_first_deployment_is_explained_and_removed(
     cluster: KubeCluster, namespace: str
 ) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,6 +80,7 @@ def command(
 ) -> int:  # fmt: skip
     """Deploy SPEC.yaml and wait until it serves. A second run goes on, or changes nothing."""
     from shardwright.cli.rollout_output import as_json, outcome_lines
+    from shardwright.deploy.jobs import steps
     from shardwright.drive.kube import connect
 
     deployment = deployment_of(spec)
@@ -94,7 +97,10 @@ def command(
         if not dry_run:
             _say(launch, decision)
             _confirm(decision, yes=yes)
-            outcome = roll_out(cluster, deployment, decision, schedule_timeout, rollback=rollback)
+            with _saying_what_stays(launch):
+                outcome = roll_out(
+                    cluster, deployment, decision, schedule_timeout, rollback=rollback
+                )
     if outcome is not None and outcome.evidence:
         from shardwright.cli.render import write_files
 
@@ -103,8 +109,8 @@ def command(
         print_json(as_json(findings, decision.changes, decision.strategy, outcome))
     elif outcome is None:
         click.echo(f"{decision.strategy.way.value}: {decision.strategy.reason}")
-        for change in decision.changes:
-            click.echo(change_line(change))
+        lines = (*map(change_line, decision.changes), *steps(decision.objects, decision.changes))
+        click.echo("\n".join(lines))
     else:
         click.echo("\n".join(outcome_lines(outcome)))
     return _exit_code(outcome)
@@ -196,15 +202,32 @@ def roll_out(
     )
 
 
+@contextmanager
+def _saying_what_stays(launch: LaunchPlan) -> Iterator[None]:
+    """Say what becomes of a deployment whose watching is interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(
+            f"\nwhat was applied of {launch.name} stays and goes on starting: the same command "
+            f"goes on with it, shardwright delete {launch.name} -n {launch.namespace} removes it",
+            err=True,
+        )
+        raise
+
+
 def _say(launch: LaunchPlan, decision: Decision) -> None:
     """Say what will happen before it does."""
     from shardwright.deploy.changes import Verb
+    from shardwright.deploy.jobs import steps
 
     click.echo(f"{launch.name}: {decision.strategy.reason}", err=True)
     serving = decision.strategy.way.value not in ("first", "nothing")
     for change in decision.changes if serving else ():
         if change.verb is not Verb.KEEP:
             click.echo(f"  {change_line(change)}", err=True)
+    for step in steps(decision.objects, decision.changes):
+        click.echo(f"  {step}", err=True)
 
 
 def _confirm(decision: Decision, *, yes: bool) -> None:

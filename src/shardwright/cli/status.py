@@ -84,6 +84,7 @@ def status_json(status: EndpointStatus) -> dict[str, Any]:
         "pending": status.pending,
         "ready": status.is_ready,
         "verified": json.loads(status.verified) if status.verified else None,
+        "jobs": [{"name": each.name, "status": each.words} for each in status.jobs],
         "pods": [pod_json(each) for each in status.pods],
     }
 
@@ -92,4 +93,5 @@ def _text(status: EndpointStatus) -> str:
     words = "ready" if status.is_ready else "deploying" if status.pending else "not ready"
     head = f"{status.namespace}/{status.name}  revision {status.revision}  {words}"
     head += f"  {status.num_ready} of {len(status.pods)} pods ready"
-    return "\n".join([head, *(f"  {pod_line(each)}" for each in status.pods)])
+    jobs = [f"  job {each.name}  {each.words}" for each in status.jobs]
+    return "\n".join([head, *jobs, *(f"  {pod_line(each)}" for each in status.pods)])

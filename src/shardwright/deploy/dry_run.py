@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shardwright.deploy.changes import ObjectChange, Verb, compare
+from shardwright.deploy.changes import ObjectChange, Verb, compare, is_leaving
 from shardwright.deploy.inventory import Inventory, is_kept, references
+from shardwright.deploy.jobs import claims_of, has_failed
 from shardwright.deploy.removal import find_inventory
 from shardwright.deploy.target import Target
 from shardwright.model.cluster import Cluster, Object, reference
@@ -20,18 +21,29 @@ def planned_changes(
 ) -> tuple[ObjectChange, ...]:
     """Ask the server what applying would do to each object; then what has to go."""
     changes = [_planned(cluster, each) for each in objects]
+    anew = {c.ref.name for c in changes if is_kept(c.ref) and c.verb is Verb.CREATE}
+    changes = [
+        replace(change, verb=Verb.REPLACE)
+        if change.verb is Verb.KEEP and each["kind"] == "Job" and anew & set(claims_of(each))
+        else change
+        for change, each in zip(changes, objects, strict=True)
+    ]  # what a job put into a claim went with it
     return (*changes, *removals(find_inventory(cluster, target.name, target.namespace), objects))
 
 
 def _planned(cluster: Cluster, obj: Object) -> ObjectChange:
     live = cluster.get(reference(obj))
+    if live is not None and is_leaving(live):
+        return ObjectChange(ref=reference(obj), verb=Verb.CREATE)
     try:
-        return compare(live, cluster.apply(obj, dry_run=True))
+        change = compare(live, cluster.apply(obj, dry_run=True))
     except ShardwrightError as error:
         # what cannot be changed (a Job, a workload's selector) is deleted and made anew
         if error.code != "object-refused" or live is None or is_kept(reference(obj)):
             raise
         return replace(compare(live, {**live, **obj}), verb=Verb.REPLACE)
+    # a Job that gave up never runs again
+    return replace(change, verb=Verb.REPLACE) if live is not None and has_failed(live) else change
 
 
 def removals(inventory: Inventory | None, objects: tuple[Object, ...]) -> tuple[ObjectChange, ...]:

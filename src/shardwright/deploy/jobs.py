@@ -1,106 +1,106 @@
-"""Waits for the jobs that must end before the pods after them can start, or should.
+"""Which jobs must end before the pods after them can start, or should. Pure.
 
 Keys that the cluster makes for itself: pods would wait for them in longer and longer steps of the
-kubelet. Images pulled ahead: an update would stop what runs before the new image is there. A
-download is not waited for here: the pods themselves hold back until it is complete.
+kubelet. Images pulled ahead: an update would stop what runs before the new image is there. Weights:
+pods that wait for them would hold their GPUs for as long as the download takes. Called by the
+dry run and the rollout; `jobwatch` does the waiting.
 """
 
 from __future__ import annotations
 
-from shardwright.deploy.inventory import COMPONENT
-from shardwright.deploy.patience import until_told
-from shardwright.deploy.progress import (
-    PodProgress,
-    Stage,
-    pod_progress,
-    stage_budgets,
-    stuck,
-)
-from shardwright.deploy.target import Target, Tell, Waiting
-from shardwright.model.cluster import Cluster, Object, reference
-from shardwright.model.running import Clock
+from dataclasses import replace
 
-AWAITED = frozenset({"ssh-keys", "pre-pull"})
-"""Components of jobs whose end the objects after them wait for."""
-GRACE_S = 60.0
-"""Seconds after a job's own deadline by which its controller has said that it failed."""
+from shardwright.deploy.changes import WORKLOADS, ObjectChange, Verb
+from shardwright.deploy.inventory import COMPONENT
+from shardwright.model.cluster import Object, reference
+from shardwright.model.launch import TaskKind
+
+AWAITED = {
+    "ssh-keys": "makes the ssh keys",
+    "pre-pull": "pulls the images",
+    TaskKind.DOWNLOAD.value: "fetches the weights",
+    TaskKind.ENGINE_BUILD.value: "builds the engines",
+}
+"""Components of jobs that are waited for, and what each does, in words."""
+_FILLING = frozenset({TaskKind.DOWNLOAD.value, TaskKind.ENGINE_BUILD.value})
+_ON_GPUS = frozenset({TaskKind.ENGINE_BUILD.value})
 
 
 def is_awaited(obj: Object) -> bool:
-    """Tell whether what comes after an object waits until it is done."""
-    component = obj["metadata"].get("labels", {}).get(COMPONENT)
-    return bool(obj["kind"] == "Job" and component in AWAITED)
+    """Tell whether what takes GPUs waits until an object is done."""
+    return bool(obj["kind"] == "Job" and _component(obj) in AWAITED)
 
 
-class JobWatch:
-    """One job, looked at until it is complete or will not be."""
+def takes_gpus(obj: Object) -> bool:
+    """Tell whether an object waits for the jobs before it, since its pods hold GPUs."""
+    on_gpus = obj["kind"] == "Job" and _component(obj) in _ON_GPUS
+    return bool(obj["kind"] in WORKLOADS or on_gpus)
 
-    def __init__(
-        self, cluster: Cluster, clock: Clock, target: Target, tell: Tell, job: Object
-    ) -> None:
-        self.cluster = cluster
-        self.clock = clock
-        self.target = target
-        self.tell = tell
-        self.ref = reference(job)
-        self.began = clock.now()
-        limit = job["spec"].get("activeDeadlineSeconds", target.budgets.image_pull_s)
-        self.limit_s = limit + GRACE_S
-        self._since: dict[str, tuple[Stage, float]] = {}
 
-    def finish(self) -> tuple[str, ...]:
-        """Wait for the end; return what is wrong if it is not a good one."""
-        return until_told(self._look, self.clock, self.tell)
+def has_failed(obj: Object) -> bool:
+    """Tell whether an object is a job that gave up."""
+    return obj["kind"] == "Job" and "Failed" in conditions(obj)
 
-    def _look(self) -> tuple[str, ...] | None:
-        job = self.cluster.get(self.ref)
-        if job is None:
-            return (f"job {self.ref.name} was deleted while it was waited for",)
-        held = {
-            each["type"]: each
-            for each in job.get("status", {}).get("conditions", [])
-            if each["status"] == "True"
-        }
-        if "Complete" in held:
-            return ()
-        if "Failed" in held:
-            return (f"job {self.ref.name} failed: {held['Failed'].get('message', '')}",)
-        now = self.clock.now()
-        if now - self.began > self.limit_s:
-            return (f"job {self.ref.name} has not ended after {now - self.began:.0f} s",)
-        pods = self._pods(now)
-        if problems := self._stuck(pods, now):
-            return problems
-        waits_for = next((f": {pod.detail}" for pod in pods.values() if pod.detail), "")
-        after_s = now - self.began
-        self.tell(
-            Waiting(
-                what=f"job {self.ref.name}{waits_for}",
-                after_s=after_s,
-                since_s=after_s,
-                budget_s=self.limit_s - GRACE_S,
-            )
-        )
-        return None
 
-    def _pods(self, now: float) -> dict[str, PodProgress]:
-        """Read the pods of the job that have not ended; a failed one is the controller's affair."""
-        labels = {"batch.kubernetes.io/job-name": self.ref.name}
-        found = self.cluster.list("v1", "Pod", namespace=self.ref.namespace, labels=labels)
-        pods = {}
-        for each in found:
-            if each.get("status", {}).get("phase") in ("Succeeded", "Failed"):
-                continue
-            pod = pod_progress(each)
-            pods[pod.name] = pod
-            if self._since.get(pod.name, (None, 0.0))[0] is not pod.stage:
-                self._since[pod.name] = (pod.stage, now)
-        return pods
+def is_complete(job: Object) -> bool:
+    """Tell whether a job is done."""
+    return "Complete" in conditions(job)
 
-    def _stuck(self, pods: dict[str, PodProgress], now: float) -> tuple[str, ...]:
-        """Name pods that will not start; how long one may run is the job's own deadline."""
-        starting = {n: p for n, p in pods.items() if p.stage in (Stage.SCHEDULING, Stage.IMAGE)}
-        since = {name: began for name, (_, began) in self._since.items()}
-        return stuck(
-            starting, since, now, stage_budgets(self.target.budgets, self.target.schedule_s)
-        )
+
+def conditions(job: Object) -> dict[str, Object]:
+    """Return the conditions that hold of a job, by type."""
+    told = job.get("status", {}).get("conditions", [])
+    return {each["type"]: each for each in told if each["status"] == "True"}
+
+
+def claims_of(job: Object) -> tuple[str, ...]:
+    """Name the claims that the pods of a job mount."""
+    volumes = job["spec"].get("template", {}).get("spec", {}).get("volumes", [])
+    found = [each["persistentVolumeClaim"]["claimName"] for each in volumes
+             if "persistentVolumeClaim" in each]  # fmt: skip
+    return tuple(found)
+
+
+def run_again(
+    good: tuple[Object, ...], back: tuple[ObjectChange, ...], failed: tuple[Object, ...]
+) -> tuple[ObjectChange, ...]:
+    """Have the jobs of the last good manifests run again if those that failed brought others.
+
+    Two revisions of a model share a folder, so the other's files may lie there now; a job whose
+    files are still whole ends at once.
+    """
+    ours = {reference(each) for each in good if _component(each) in _FILLING}
+    others = {reference(each) for each in failed if _component(each) in _FILLING} - ours
+    if not any(each.kind == "Job" for each in others):
+        return back
+    return tuple(
+        replace(each, verb=Verb.REPLACE)
+        if each.ref.kind == "Job" and each.ref in ours and each.verb is Verb.KEEP
+        else each
+        for each in back
+    )
+
+
+def steps(objects: tuple[Object, ...], changes: tuple[ObjectChange, ...]) -> tuple[str, ...]:
+    """Say which jobs run first and what waits for them; nothing if no job is to be run."""
+    moving = {each.ref for each in changes if each.verb is not Verb.KEEP}
+    jobs = [each for each in objects if is_awaited(each) and reference(each) in moving]
+    if not jobs:
+        return ()
+    later = [str(reference(each)) for each in objects if each["kind"] in WORKLOADS]
+    return (
+        *(
+            f"first   {reference(each)} {AWAITED[_component(each)]}{_at_most(each)}"
+            for each in jobs
+        ),
+        f"then    {', '.join(later)}: no pod of it holds a GPU before",
+    )
+
+
+def _component(obj: Object) -> str:
+    return str(obj["metadata"].get("labels", {}).get(COMPONENT, ""))
+
+
+def _at_most(job: Object) -> str:
+    limit = job["spec"].get("activeDeadlineSeconds")
+    return f", in at most {limit:,} s" if limit else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shardwright.deploy.changes import WORKLOADS
+from shardwright.deploy.changes import WORKLOADS, is_leaving
 from shardwright.deploy.inventory import (
     INSTANCE,
     MANAGED,
@@ -14,8 +14,14 @@ from shardwright.deploy.inventory import (
     references,
 )
 from shardwright.deploy.slots import Slot, instance
+from shardwright.deploy.target import Tell, Told
 from shardwright.model.cluster import Cluster, ObjectRef
 from shardwright.model.errors import ShardwrightError
+from shardwright.model.running import Clock
+
+GONE_S = 600.0
+"""Seconds until what is being deleted has gone: a claim stays until the last pod that mounts it
+has ended, and a pod's grace is the time its requests may take."""
 
 
 def read_inventory(cluster: Cluster, name: str, namespace: str) -> Inventory | None:
@@ -65,7 +71,7 @@ def _labelled(cluster: Cluster, label: str, namespace: str) -> tuple[ObjectRef, 
                 raise
             continue  # preflight says what we may not do
         # what is being deleted may stay for a while, as a claim does until its last pod has ended
-        found += references(o for o in objects if "deletionTimestamp" not in o["metadata"])
+        found += references(each for each in objects if not is_leaving(each))
     return tuple(found)
 
 
@@ -83,3 +89,23 @@ def remove(cluster: Cluster, inventory: Inventory, *, purge: bool) -> tuple[Obje
     if cluster.delete(own):
         gone.append(own)
     return tuple(gone)
+
+
+def await_gone(cluster: Cluster, clock: Clock, ref: ObjectRef, tell: Tell) -> None:
+    """Wait while an object is being deleted, so that another may have its name."""
+    end = clock.now() + GONE_S
+    is_told = False
+    while (live := cluster.get(ref)) is not None and is_leaving(live):
+        if not is_told:
+            tell(Told(text=f"{ref} is being deleted: waiting up to {GONE_S:.0f} s for it to go"))
+            is_told = True
+        if clock.now() >= end:
+            held = ", ".join(live["metadata"].get("finalizers", []))
+            raise ShardwrightError(
+                code="object-does-not-go",
+                what=f"{ref} is still being deleted after {GONE_S:.0f} s",
+                cause=f"it waits for {held}" if held else None,
+                remedy="end the pods that use it (a claim goes with the last one that mounts it), "
+                "then deploy again",
+            )
+        clock.sleep(1.0)

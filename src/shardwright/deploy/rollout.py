@@ -20,9 +20,10 @@ from shardwright.deploy.inventory import (
     to_object,
     union,
 )
-from shardwright.deploy.jobs import JobWatch, is_awaited
+from shardwright.deploy.jobs import is_awaited, run_again, takes_gpus
+from shardwright.deploy.jobwatch import JobWatch, finish
 from shardwright.deploy.outcome import Outcome, Result
-from shardwright.deploy.removal import find_inventory, remove
+from shardwright.deploy.removal import await_gone, find_inventory, remove
 from shardwright.deploy.slots import Slot, instance
 from shardwright.deploy.target import Done, Target, Tell, Told
 from shardwright.deploy.verification import Verification, Verifier
@@ -39,6 +40,7 @@ class Rollout:
     """One deployment of one endpoint. verifier: what must hold before it counts as ready.
 
     written: the record as it stands in the cluster; while one deploys, it names old and new alike.
+    jobs: those that are waited for now, or that failed.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Rollout:
         self.tell = tell
         self.verifier = verifier
         self.start = clock.now()
+        self.jobs: list[JobWatch] = []
         self.written = Inventory(name=target.name, namespace=target.namespace)
 
     def deploy(
@@ -167,26 +170,35 @@ class Rollout:
     ) -> tuple[str, ...]:
         """Make every change, in order; return what is wrong with a job the rest must wait for.
 
-        leave: the Service that stays as it is, and with it the old group.
+        Jobs run side by side; what takes GPUs is applied once all before it are done. leave: the
+        Service that stays as it is, and with it the old group.
         """
         by_ref = {change.ref: change for change in changes}
+        self.jobs = []
         for each in objects:
+            if takes_gpus(each) and (problems := self._finish_jobs()):
+                return problems
             change = by_ref[reference(each)]
             if change.verb is not Verb.KEEP and not _is_service(each, leave):
                 self._change(each, change)
             if is_awaited(each):
-                watch = JobWatch(self.cluster, self.clock, self.target, self.tell, each)
-                if problems := watch.finish():
-                    return problems
+                self.jobs.append(JobWatch(self.cluster, self.clock, self.target, self.tell, each))
+        if problems := self._finish_jobs():
+            return problems
         if leave is None:
             self._remove(changes)
         return ()
 
+    def _finish_jobs(self) -> tuple[str, ...]:
+        problems = finish(self.jobs, self.clock, self.tell)
+        self.jobs = self.jobs if problems else []
+        return problems
+
     def _change(self, obj: Object, change: ObjectChange) -> None:
         if change.verb is Verb.REPLACE:
             self.cluster.delete(change.ref)
-            while self.cluster.get(change.ref) is not None:
-                self.clock.sleep(1.0)
+        if change.verb is not Verb.CHANGE:
+            await_gone(self.cluster, self.clock, change.ref, self.tell)
         self.cluster.apply(obj)
         self.tell(Done(change=change))
 
@@ -220,6 +232,8 @@ class Rollout:
         rollback: bool, found: Verification | None = None,
     ) -> Outcome:  # fmt: skip
         evidence = evidence_of(self.cluster, self.written, deploying=True)
+        said = {f"{job.ref.name}.log": job.log for job in self.jobs if job.log}
+        evidence = replace(evidence, files={**said, **evidence.files})
         outcome = Outcome(
             result=Result.FAILED,
             revision=record.revision,
@@ -245,6 +259,7 @@ class Rollout:
         """Apply the last good manifests and wait until they serve again."""
         self.tell(Told(text=f"going back to revision {record.revision}"))
         back = planned_changes(self.cluster, self.target, record.good)
+        back = run_again(record.good, back, objects)
         pods = self._watcher(Slot(record.slot)).pods()
         restarted = any(each.restarts for each in back)
         moving = tuple(c for c in back if c.verb is not Verb.REMOVE)

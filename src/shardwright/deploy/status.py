@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shardwright.deploy.inventory import COMPONENT, INSTANCE, MANAGED, Inventory, from_object
+from shardwright.deploy.jobs import has_failed, is_awaited, is_complete
+from shardwright.deploy.jobwatch import last_said, log_of
 from shardwright.deploy.progress import PodProgress, Stage, pod_progress
-from shardwright.model.cluster import Cluster
+from shardwright.model.cluster import Cluster, Object
+
+UNSTARTED = (Stage.SCHEDULING, Stage.IMAGE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStatus:
+    """A job that what serves waits for, and how it is: in its own words where it has some."""
+
+    name: str
+    words: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointStatus:
     """One endpoint. revision 0: never became ready; pending: a deployment did not end.
 
-    verified: what was found after the last start, as JSON; empty if nothing was.
+    verified: what was found after the last start, as JSON; empty if nothing was. jobs: those that a
+    pending deployment waits for; not looked for where all endpoints are listed.
     """
 
     name: str
@@ -22,6 +35,7 @@ class EndpointStatus:
     pending: bool
     verified: str
     pods: tuple[PodProgress, ...]
+    jobs: tuple[JobStatus, ...] = ()
 
     @property
     def num_ready(self) -> int:
@@ -35,7 +49,7 @@ class EndpointStatus:
 
 
 def endpoint_status(cluster: Cluster, inventory: Inventory) -> EndpointStatus:
-    """Look at one endpoint: one list of its pods."""
+    """Look at one endpoint: one list of its pods, and its jobs while it is deployed."""
     pods = [
         pod
         for instance in inventory.instances
@@ -46,7 +60,35 @@ def endpoint_status(cluster: Cluster, inventory: Inventory) -> EndpointStatus:
             labels={INSTANCE: instance, COMPONENT: "serving"},
         )
     ]
-    return _status(inventory, tuple(pod_progress(each) for each in pods))
+    status = _status(inventory, tuple(pod_progress(each) for each in pods))
+    return replace(status, jobs=_jobs(cluster, inventory)) if inventory.pending else status
+
+
+def _jobs(cluster: Cluster, inventory: Inventory) -> tuple[JobStatus, ...]:
+    found = [
+        job
+        for instance in inventory.instances
+        for job in cluster.list(
+            "batch/v1", "Job", namespace=inventory.namespace, labels={INSTANCE: instance}
+        )
+    ]
+    return tuple(
+        JobStatus(name=job["metadata"]["name"], words=_words(cluster, job))
+        for job in found
+        if is_awaited(job) and not is_complete(job)
+    )
+
+
+def _words(cluster: Cluster, job: Object) -> str:
+    if has_failed(job):
+        return "failed"
+    meta = job["metadata"]
+    labels = {"batch.kubernetes.io/job-name": meta["name"]}
+    pods = cluster.list("v1", "Pod", namespace=meta["namespace"], labels=labels)
+    told = [(pod_progress(pod), pod) for pod in pods]
+    said = [last_said(log_of(cluster, pod)) for p, pod in told if p.stage not in UNSTARTED]
+    waits = [f"{p.stage.value} {p.detail}".strip() for p, _ in told if p.stage in UNSTARTED]
+    return next((each for each in (*said, *waits) if each), "runs")
 
 
 def all_endpoints(cluster: Cluster, namespace: str | None = None) -> tuple[EndpointStatus, ...]:

@@ -1,6 +1,7 @@
 """Killed between any two requests, a deployment goes on when it is run again and leaves no orphan.
 
-Controllers are acted out: StatefulSets make pods, which are ready at once, and take them along.
+Controllers are acted out: jobs are done at once; StatefulSets make pods, which are ready at once,
+and take them along.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Killed(BaseException):
 
 
 class ActedCluster(MemoryCluster):
-    """A cluster with a StatefulSet controller, that ends its caller at the given request."""
+    """A cluster with controllers, that ends its caller at the given request."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,6 +80,8 @@ class ActedCluster(MemoryCluster):
             raise Killed
 
     def _act(self, obj: Object) -> None:
+        if obj["kind"] == "Job":
+            self.put({**obj, "status": {"conditions": [{"type": "Complete", "status": "True"}]}})
         if obj["kind"] != "StatefulSet":
             return
         template = obj["spec"]["template"]
@@ -144,7 +147,7 @@ class Clock:
 def plan() -> LaunchPlan:
     made = launch_plan(REQUEST)
     endpoint = replace(made.endpoints[0], api_key=None)
-    return replace(made, tasks=(), endpoints=(endpoint,))
+    return replace(made, endpoints=(endpoint,))
 
 
 def changed(plan: LaunchPlan) -> LaunchPlan:

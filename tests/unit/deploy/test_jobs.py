@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from shardwright.deploy.dry_run import planned_changes
+from shardwright.deploy.inventory import Inventory
+from shardwright.deploy.jobs import steps
 from shardwright.deploy.outcome import Outcome, Result
 from shardwright.deploy.rollout import Rollout
-from shardwright.deploy.target import Event, Target, Waiting
+from shardwright.deploy.status import endpoint_status
+from shardwright.deploy.target import Event, Target, Told, Waiting
 from shardwright.drive.kube_memory import MemoryCluster
-from shardwright.model.cluster import Object
+from shardwright.model.cluster import Object, reference
 from shardwright.model.launch import Budgets
 
 BUDGETS = Budgets(
@@ -52,11 +57,20 @@ class Controller:
         self.statuses = list(statuses)
         self.time = 0.0
         self.workload_at: float | None = None
+        self.pods_after_s = 0.0
+        self.applied: list[str] = []
+        self.then: Callable[[], object] = lambda: None
         cluster.on_apply = self._applied
 
     def _applied(self, obj: Object) -> None:
+        if obj["kind"] != "ConfigMap":
+            self.applied.append(obj["metadata"]["name"])
         if obj["kind"] == "StatefulSet":
             self.workload_at = self.time
+        self._make_pods()
+
+    def _make_pods(self) -> None:
+        if self.workload_at is not None and self.time >= self.workload_at + self.pods_after_s:
             self.cluster.put(an_object("v1", "Pod", "llama-0") | {"status": READY})
 
     def now(self) -> float:
@@ -66,6 +80,8 @@ class Controller:
         self.time += duration_s
         if self.statuses:
             self.cluster.put({**self.job, "status": self.statuses.pop(0)})
+        self._make_pods()
+        self.then()
 
 
 def deploy(
@@ -81,7 +97,7 @@ def cluster() -> MemoryCluster:
     return MemoryCluster()
 
 
-@pytest.mark.parametrize("component", ["ssh-keys", "pre-pull"])
+@pytest.mark.parametrize("component", ["ssh-keys", "pre-pull", "download", "engine-build"])
 def test_workload_is_applied_once_the_job_is_complete(
     cluster: MemoryCluster, component: str
 ) -> None:
@@ -103,11 +119,140 @@ def test_a_job_that_was_complete_before_is_not_waited_for(cluster: MemoryCluster
     assert clock.workload_at == 0
 
 
-def test_a_download_runs_beside_the_pods_that_wait_for_it(cluster: MemoryCluster) -> None:
+def a_pod(job: Object, component: str, container: Object | None = None) -> Object:
+    name = job["metadata"]["name"]
+    pod = an_object(
+        "v1", "Pod", f"{name}-x", component, containers=[{"name": component, "image": "vllm:1"}]
+    )
+    pod["metadata"]["labels"]["batch.kubernetes.io/job-name"] = name
+    running = container or {"name": component, "state": {"running": {}}}
+    status = {"conditions": READY["conditions"][:1], "containerStatuses": [running]}
+    return pod | {"status": status}
+
+
+def test_a_download_tells_bytes_and_rate_in_its_own_words(cluster: MemoryCluster) -> None:
     job = a_job("download")
-    clock = Controller(cluster, job)
+    cluster.put(a_pod(job, "download"))
+    cluster.container_logs["llama-download-x", "download"] = (
+        "download: 1.0 of 8.0 GB, 310 MB/s\ndownload: 4.1 of 8.0 GB, 310 MB/s\n"
+    )
+    told: list[Event] = []
+    clock = Controller(cluster, job, {"active": 1}, COMPLETE)
+    assert deploy(cluster, clock, job, WORKLOAD, told=told).result is Result.READY
+    waits = [each for each in told if isinstance(each, Waiting)]
+    assert [(each.what, each.budget_s) for each in waits] == [
+        ("download: 4.1 of 8.0 GB, 310 MB/s", 400),
+        ("download: 4.1 of 8.0 GB, 310 MB/s", 400),
+    ]
+    said = [each.text for each in told if isinstance(each, Told)]
+    assert said == [
+        "job llama-download is done after 4 s; it said last: download: 4.1 of 8.0 GB, 310 MB/s"
+    ]
+
+
+def test_what_a_failed_download_said_last_is_kept_when_its_pod_is_gone(
+    cluster: MemoryCluster,
+) -> None:
+    job = a_job("download")
+    cluster.put(a_pod(job, "download"))
+    log = "downloading\nGatedRepoError: 403 denied\n"
+    cluster.container_logs["llama-download-x", "download"] = log
+    clock = Controller(cluster, job, {"active": 1}, GAVE_UP)
+    clock.then = cluster.container_logs.clear
+    outcome = deploy(cluster, clock, job, WORKLOAD)
+    assert outcome.problems == (
+        "job llama-download failed: DeadlineExceeded; it said last: GatedRepoError: 403 denied",
+    )
+    assert outcome.evidence["llama-download.log"] == log
+    assert clock.workload_at is None
+
+
+def test_jobs_run_side_by_side_but_one_that_takes_gpus_runs_after_the_others(
+    cluster: MemoryCluster,
+) -> None:
+    jobs = [a_job(each) for each in ("pre-pull", "download", "engine-build")]
+    applied: list[tuple[float, str]] = []
+    clock = Controller(cluster, jobs[0])
+    put = cluster.on_apply
+
+    def on_apply(obj: Object) -> None:
+        applied.append((clock.time, obj["metadata"]["name"]))
+        put(obj)
+
+    def ended() -> None:
+        for each, at in zip(jobs, (8, 4, 20), strict=True):
+            if clock.time >= at and cluster.get(reference(each)) is not None:
+                cluster.put({**each, "status": COMPLETE})
+
+    cluster.on_apply, clock.then = on_apply, ended
+    assert deploy(cluster, clock, *jobs, WORKLOAD).result is Result.READY
+    assert [each for each in applied if "inventory" not in each[1]] == [
+        (0, "llama-pre-pull"), (0, "llama-download"), (8, "llama-engine-build"), (20, "llama"),
+    ]  # fmt: skip
+
+
+def test_time_that_a_job_took_is_not_counted_against_the_pods(cluster: MemoryCluster) -> None:
+    """The pods may take as long as ever to be created, however long the download was."""
+    job = a_job("download")
+    clock = Controller(cluster, job, *[{"active": 1}] * 180, COMPLETE)  # 362 s; a pod may take 300
+    clock.pods_after_s = 20
     assert deploy(cluster, clock, job, WORKLOAD).result is Result.READY
-    assert clock.workload_at == 0
+    assert clock.workload_at == 362
+
+
+def test_a_job_that_gave_up_is_made_anew_by_the_next_deploy(cluster: MemoryCluster) -> None:
+    job = a_job("download")
+    cluster.put({**job, "status": GAVE_UP})
+    clock = Controller(cluster, job, {"active": 1}, COMPLETE)
+    assert deploy(cluster, clock, job, WORKLOAD).result is Result.READY
+    assert clock.workload_at == 4
+
+
+def test_on_the_way_back_weights_are_fetched_again_that_another_revision_replaced(
+    cluster: MemoryCluster,
+) -> None:
+    first, second = a_job("download"), a_job("download")
+    second["metadata"]["name"] = "llama-download-next"
+    clock = Controller(cluster, first, COMPLETE)
+    assert deploy(cluster, clock, first, WORKLOAD).result is Result.READY
+    clock.applied.clear()
+    clock.job, clock.statuses = second, [GAVE_UP]
+    clock.then = lambda: (
+        cluster.get(reference(first)) and cluster.put({**first, "status": COMPLETE})
+    )
+    outcome = deploy(cluster, clock, second, WORKLOAD)
+    assert (outcome.result, outcome.rolled_back_to) == (Result.FAILED, 1)
+    assert clock.applied == ["llama-download-next", "llama-download"]
+    assert cluster.get(reference(second)) is None
+
+
+def test_status_tells_how_far_the_jobs_of_a_pending_deployment_are(
+    cluster: MemoryCluster,
+) -> None:
+    jobs = [a_job(each) for each in ("pre-pull", "download", "ssh-keys")]
+    for job, status in zip(jobs, (COMPLETE, {"active": 1}, {}), strict=True):
+        cluster.put({**job, "status": status})
+    cluster.put(a_pod(jobs[1], "download"))
+    log = "download: 1.0 of 8.0 GB, 310.0 MB/s\rdownload: 4.1 of 8.0 GB, 310.0 MB/s\r\n"
+    cluster.container_logs["llama-download-x", "download"] = log
+    pending = Inventory(name="llama", namespace="ml", pending=True)
+    assert [(each.name, each.words) for each in endpoint_status(cluster, pending).jobs] == [
+        ("llama-download", "download: 4.1 of 8.0 GB, 310.0 MB/s"),
+        ("llama-ssh-keys", "runs"),
+    ]
+    assert endpoint_status(cluster, replace(pending, pending=False)).jobs == ()
+
+
+def test_the_steps_are_said_before(cluster: MemoryCluster) -> None:
+    objects = (a_job("pre-pull"), a_job("download"), WORKLOAD)
+    assert steps(objects, planned_changes(cluster, TARGET, objects)) == (
+        "first   Job/llama-pre-pull pulls the images, in at most 400 s",
+        "first   Job/llama-download fetches the weights, in at most 400 s",
+        "then    StatefulSet/llama: no pod of it holds a GPU before",
+    )
+    for each in objects[:2]:
+        cluster.apply(each)
+    assert steps(objects, planned_changes(cluster, TARGET, objects)) == ()
 
 
 def test_a_job_that_fails_keeps_the_workload_from_being_touched(cluster: MemoryCluster) -> None:

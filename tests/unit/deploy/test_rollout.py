@@ -15,10 +15,11 @@ from shardwright.deploy.outcome import Outcome, Result
 from shardwright.deploy.removal import find_inventory, read_inventory, remove
 from shardwright.deploy.rollout import Rollout
 from shardwright.deploy.status import all_endpoints
-from shardwright.deploy.target import Event, Moved, Target
+from shardwright.deploy.target import Event, Moved, Target, Told
 from shardwright.deploy.watching import stale_pods
 from shardwright.drive.kube_memory import MemoryCluster
 from shardwright.model.cluster import Object, ObjectRef, reference
+from shardwright.model.errors import ShardwrightError
 from shardwright.model.launch import Budgets
 
 LABELS = {
@@ -118,6 +119,60 @@ def cluster() -> MemoryCluster:
 
 def kinds(cluster: MemoryCluster) -> set[str]:
     return {ref.kind for ref in cluster.objects} - {"Pod"}
+
+
+class Leaving(Kubelet):
+    """The claim of the endpoint before is being deleted, and goes after some seconds."""
+
+    def __init__(self, cluster: MemoryCluster, gone_at: float) -> None:
+        self.claim = reference(manifests()[0])
+        self.gone_at = gone_at
+        claim = {**manifests()[0], "spec": {"accessModes": ["old"]}}
+        meta = {**claim["metadata"], "deletionTimestamp": "2026-11-27T10:00:00Z"}
+        cluster.put({**claim, "metadata": {**meta, "finalizers": ["kubernetes.io/pvc-protection"]}})
+        super().__init__(cluster, READY)
+
+    def _step(self) -> None:
+        claim = self.cluster.get(self.claim)
+        if self.time >= self.gone_at and claim and "deletionTimestamp" in claim["metadata"]:
+            self.cluster.delete(self.claim)
+        super()._step()
+
+
+def test_a_claim_that_is_being_deleted_is_waited_for_and_made_anew(cluster: MemoryCluster) -> None:
+    told: list[Event] = []
+    outcome = deploy(cluster, Leaving(cluster, 5), manifests(), told.append)
+    assert outcome.result is Result.READY
+    claim = cluster.get(reference(manifests()[0]))
+    assert claim is not None
+    assert "deletionTimestamp" not in claim["metadata"]
+    assert claim["spec"] == {"accessModes": ["RWX"]}
+    said = [each.text for each in told if isinstance(each, Told)]
+    assert said == [
+        "PersistentVolumeClaim/llama-models is being deleted: waiting up to 600 s for it to go"
+    ]
+
+
+def test_a_claim_that_never_goes_is_named_with_what_holds_it(cluster: MemoryCluster) -> None:
+    with pytest.raises(ShardwrightError) as caught:
+        deploy(cluster, Leaving(cluster, 10_000), manifests())
+    assert caught.value.code == "object-does-not-go"
+    assert caught.value.cause == "it waits for kubernetes.io/pvc-protection"
+
+
+def test_a_job_fills_a_claim_again_that_is_made_anew(cluster: MemoryCluster) -> None:
+    claimed = {"persistentVolumeClaim": {"claimName": "llama-models"}}
+    template = {"spec": {"volumes": [claimed]}}
+    job = an_object("batch/v1", "Job", "llama-download", {"template": template})
+    claim, *rest = manifests()
+    objects = (claim, job, *rest)
+    assert deploy(cluster, Kubelet(cluster, READY), objects).result is Result.READY
+    kept = planned_changes(cluster, TARGET, objects)
+    assert {each.verb for each in kept} == {Verb.KEEP}
+    cluster.delete(reference(claim))
+    verbs = {each.ref.kind: each.verb for each in planned_changes(cluster, TARGET, objects)}
+    assert (verbs["PersistentVolumeClaim"], verbs["Job"]) == (Verb.CREATE, Verb.REPLACE)
+    assert verbs["Service"] is Verb.KEEP
 
 
 def test_pods_that_a_scaler_added_are_none_too_many(cluster: MemoryCluster) -> None:
@@ -255,7 +310,12 @@ def test_a_pod_that_outlasts_its_budget_is_stuck(cluster: MemoryCluster) -> None
 def test_a_job_that_gave_up_ends_the_wait(cluster: MemoryCluster) -> None:
     job = an_object("batch/v1", "Job", "llama-download", {})
     failed = {"type": "Failed", "status": "True", "message": "BackoffLimitExceeded"}
-    cluster.put(job | {"status": {"conditions": [failed]}})
+
+    def give_up(obj: Object) -> None:
+        if obj["kind"] == "Job":
+            cluster.put(job | {"status": {"conditions": [failed]}})
+
+    cluster.on_apply = give_up
     outcome = deploy(cluster, Kubelet(cluster, CREATING), (*manifests(), job))
     assert outcome.problems == ("job llama-download failed: BackoffLimitExceeded",)
     assert outcome.seconds == 0

@@ -1,9 +1,11 @@
 import hashlib
+from threading import Semaphore
 from types import SimpleNamespace
 
 import pytest
 
-from shardwright.launch.pods.download import check, wanted
+from shardwright.launch.pods import download
+from shardwright.launch.pods.download import Pace, check, held, telling, wanted
 
 
 def test_second_copies_and_formats_that_run_code_are_left_out():
@@ -37,3 +39,33 @@ def test_file_of_another_size_or_content_is_deleted_so_that_it_is_fetched_again(
     assert "c has 4 bytes of 3" in str(said.value)
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
     check(tmp_path, files[:1])
+
+
+def test_unfinished_files_count_and_files_that_vanish_do_not(tmp_path):
+    (tmp_path / "a.safetensors").write_bytes(b"12345")
+    cache = tmp_path / ".cache" / "huggingface" / "download"
+    cache.mkdir(parents=True)
+    (cache / "b.incomplete").write_bytes(b"123")
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    assert held(tmp_path) == 8
+    assert held(tmp_path / "not-there-yet") == 0
+
+
+def test_a_file_fetched_again_makes_no_negative_rate():
+    pace = Pace(8_000_000_000, 4_000_000_000, 0)
+    assert pace.line(1_000_000_000, 10) == "1.0 of 8.0 GB, 0.0 MB/s"
+    assert pace.line(9_000_000_000, 20) == "8.0 of 8.0 GB, 800.0 MB/s"
+
+
+def test_it_is_said_while_something_else_goes_on(monkeypatch, capsys):
+    monkeypatch.setattr(download, "SAY_EVERY_S", 0)
+    asked = Semaphore(0)
+
+    def done():
+        asked.release()
+        return 4_100_000_000
+
+    with telling(8_000_000_000, done):
+        for _ in range(3):  # the first moment, then two lines of which one is certainly written
+            assert asked.acquire(timeout=30)
+    assert "download: 4.1 of 8.0 GB, 0.0 MB/s\n" in capsys.readouterr().out

@@ -2,7 +2,7 @@
 
 From the hub by huggingface_hub, which every engine's image has, or from a bucket by boto3, which
 vLLM's has. An interrupted download goes on where it stopped. Weights in formats that run code when
-they are read are left out, and so are second copies.
+they are read are left out, and so are second copies. It says on the way how far it is and how fast.
 """
 
 from __future__ import annotations
@@ -10,9 +10,13 @@ from __future__ import annotations
 import argparse
 import base64
 import hashlib
+import os
 import sys
-from collections.abc import Iterable, Iterator
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -22,6 +26,7 @@ LEFT_OUT = ("original/*", "metal/*", "*.pth", "*.pt", "*.bin", "*.gguf", "*.onnx
 BLOCK = 2**22
 AT_ONCE = 8
 TRIES = 5
+SAY_EVERY_S = 10
 
 
 def wanted(names: Iterable[str]) -> list[str]:
@@ -32,8 +37,71 @@ def wanted(names: Iterable[str]) -> list[str]:
     return kept
 
 
-def fault(path: Path, size: int | None, sha256: str | None) -> str | None:
-    """Say what is wrong with a file: missing, another size, another content."""
+def say(words: str) -> None:
+    """Write a line of the log at once."""
+    print(f"download: {words}", flush=True)  # noqa: T201
+
+
+class Pace:
+    """How much is done of a total, and how fast it went since it was last said.
+
+    GB is 10^9 bytes, MB 10^6.
+
+    >>> Pace(437_000_000_000, 9_780_000_000, 100.0).line(12_880_000_000, 110.0)
+    '12.9 of 437.0 GB, 310.0 MB/s'
+    """
+
+    def __init__(self, total: int, done: int, at_s: float) -> None:
+        self.total = total
+        self.last = done, at_s
+
+    def line(self, done: int, at_s: float) -> str:
+        """Write it for a moment."""
+        before, then = self.last
+        self.last = done, at_s
+        rate = max(done - before, 0) / max(at_s - then, 1e-6)
+        unit, scale = ("GB", 1e9) if self.total >= 1e9 else ("MB", 1e6)
+        shown = min(done, self.total) / scale
+        return f"{shown:.1f} of {self.total / scale:.1f} {unit}, {rate / 1e6:,.1f} MB/s"
+
+
+def held(folder: Path) -> int:
+    """Count the bytes below a folder, those of unfinished files too."""
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.stat().st_size if path.is_file() else 0
+        except OSError:  # finished, and renamed, since it was named
+            continue
+    return total
+
+
+@contextmanager
+def telling(total: int, done: Callable[[], int], what: str = "") -> Iterator[None]:
+    """Say every few seconds how much is done, and how fast it went since the last time."""
+    ended = threading.Event()
+
+    def tell() -> None:
+        pace = Pace(total, done(), time.monotonic())
+        while not ended.wait(SAY_EVERY_S):
+            say(what + pace.line(done(), time.monotonic()))
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def fault(
+    path: Path, size: int | None, sha256: str | None, read: Callable[[int], None] = lambda _: None
+) -> str | None:
+    """Say what is wrong with a file: missing, another size, another content.
+
+    read: is told of the bytes of every block that was read.
+    """
     if not path.is_file():
         return "is missing"
     if size is not None and path.stat().st_size != size:
@@ -44,31 +112,38 @@ def fault(path: Path, size: int | None, sha256: str | None) -> str | None:
     with path.open("rb") as file:
         while block := file.read(BLOCK):
             digest.update(block)
+            read(len(block))
     return None if digest.hexdigest() == sha256 else "has other content than was published"
 
 
 def check(folder: Path, files: Iterable[Any]) -> None:
     """Check all files; a wrong one is deleted, so that the next try fetches it again."""
-    wrong = []
-    for each in files:
-        lfs = each.lfs
-        sha256 = getattr(lfs, "sha256", None) or (lfs or {}).get("sha256") if lfs else None
-        problem = fault(folder / each.rfilename, each.size, sha256)
-        if problem:
-            wrong.append(f"{each.rfilename} {problem}")
-            (folder / each.rfilename).unlink(missing_ok=True)
+    files, wrong, read = list(files), [], [0]
+    with telling(sum(each.size or 0 for each in files), lambda: sum(read), "checked "):
+        for each in files:
+            lfs = each.lfs
+            sha256 = getattr(lfs, "sha256", None) or (lfs or {}).get("sha256") if lfs else None
+            problem = fault(folder / each.rfilename, each.size, sha256, read.append)
+            if problem:
+                wrong.append(f"{each.rfilename} {problem}")
+                (folder / each.rfilename).unlink(missing_ok=True)
     if wrong:
         sys.exit("download: " + "; ".join(wrong))
 
 
 def from_hub(model: str, revision: str | None, folder: Path) -> str:
     """Download from the hub, or its mirror; say what was."""
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # lines of a log, not of a terminal
     from huggingface_hub import HfApi, snapshot_download
 
     info = HfApi().model_info(model, revision=revision, files_metadata=True)
     names = set(wanted(each.rfilename for each in info.siblings or ()))
-    snapshot_download(model, revision=info.sha, local_dir=str(folder), allow_patterns=sorted(names))
-    check(folder, [each for each in info.siblings or () if each.rfilename in names])
+    files = [each for each in info.siblings or () if each.rfilename in names]
+    with telling(sum(each.size or 0 for each in files), lambda: held(folder)):
+        snapshot_download(
+            model, revision=info.sha, local_dir=str(folder), allow_patterns=sorted(names)
+        )
+    check(folder, files)
     return f"{len(names)} files of {info.sha}"
 
 
@@ -89,9 +164,11 @@ def from_bucket(source: str, folder: Path) -> str:
 
     try:
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        keys = [each["Key"] for page in pages for each in page.get("Contents", ())]
-        names = wanted(key[len(prefix) :] for key in keys if not key.endswith("/"))
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        sizes = {each["Key"][len(prefix) :]: each["Size"]
+                 for page in pages for each in page.get("Contents", ())}  # fmt: skip
+        names = wanted(name for name in sizes if not name.endswith("/"))
+        total = sum(sizes[name] for name in names)
+        with telling(total, lambda: held(folder)), ThreadPoolExecutor(AT_ONCE) as pool:
             wrong = [problem for problem in pool.map(fetched, names) if problem]
     except (exceptions.BotoCoreError, exceptions.ClientError) as error:
         sys.exit(f"download: {source}: {error}")
@@ -187,7 +264,7 @@ def main() -> None:
         done = from_bucket(options.model, options.local_dir)
     else:
         done = from_hub(options.model, options.revision, options.local_dir)
-    print(f"download: {done} are whole", flush=True)  # noqa: T201
+    say(f"{done} are whole")
 
 
 if __name__ == "__main__":
