@@ -1,44 +1,15 @@
 """The watch that keeps a group together: real members on loopback, started as rendered."""
 
-import http.server
-import re
-import shlex
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from pathlib import Path
 
 import pytest
-import yaml
+from tests.integration.watched_group import WatchedGroup, await_greetings
 
 from shardwright.render.pods import group
-
-GROUP = (
-    Path(__file__).parents[1]
-    / "golden/render/vllm-lws/expected/leaderworkerset-llama-405b-group.yaml"
-)
-
-
-TIME_WAIT = "06"
-"""Number of the state in /proc/net/tcp. Source: Linux, include/net/tcp_states.h."""
-
-
-def await_greetings(address, port, times=3, within_s=60.0):
-    """Wait until greetings to an address were answered: Linux remembers closed connections 60 s.
-
-    The leader takes a worker for one of its generation from the second greeting on.
-    """
-    place = f"{int.from_bytes(socket.inet_aton(address), 'little'):08X}:{port:04X}"
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-        if sum(place in row[1:3] and row[3] == TIME_WAIT for row in rows) >= times:
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"{times} greetings to {address} port {port} did not come")
 
 
 @pytest.fixture
@@ -91,141 +62,139 @@ def test_real_members_notice_a_lost_worker_and_settle_once_all_started_again(mem
     assert [broken(folder, index, within_s=0.1) for index in range(3)] == [None, None, None]
 
 
-class Engine(http.server.BaseHTTPRequestHandler):
-    """Answers /health, or hangs."""
-
-    def do_GET(self):
-        self.server.hung.wait()
-        self.send_response(200 if self.path == "/health" else 404)
-        self.end_headers()
-        self.server.served.set()
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def group_of_two(tmp_path):
-    """Leader and worker of a LeaderWorkerSet: the watch and the probe as rendered, on free ports.
-
-    Yields meet(), which starts both and returns the leader once it was greeted, start(member),
-    which starts one watch, alive(member), the verdict of its liveness probe, and the engine.
-    """
-    spec = yaml.safe_load(GROUP.read_text())["spec"]["leaderWorkerTemplate"]
-    containers = [
-        spec[name]["spec"]["containers"][0] for name in ("leaderTemplate", "workerTemplate")
-    ]
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    engine = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Engine)
-    engine.daemon_threads = True
-    engine.served, engine.hung = threading.Event(), threading.Event()
-    engine.hung.set()
-    threading.Thread(target=engine.serve_forever, daemon=True).start()
-    running = {}
-
-    def placed(text, member):
-        text = text.replace("/tmp/shardwright-group-broken", str(tmp_path / f"broken-{member}"))
-        text = text.replace("/etc/shardwright/group.py", group.__file__)
-        text = text.replace("python3 ", f"{shlex.quote(sys.executable)} ")
-        text = text.replace("--port=29599", f"--port={port} --period-s=0.1 --patience-s=5")
-        text = re.sub(r"--health-port=\d+", f"--health-port={engine.server_port}", text)
-        text = re.sub(r"--health-period-s=\d+", "--health-period-s=0.1", text)
-        text = re.sub(r"--health-timeout-s=\d+", "--health-timeout-s=0.5", text)
-        return re.sub(r"--health-patience-s=\d+", "--health-patience-s=5", text)
-
-    def start(member):
-        (line,) = [
-            line for line in containers[member]["args"][0].splitlines() if "group.py" in line
-        ]
-        command = placed(line.removesuffix(" & pids+=($!)"), member)
-        env = {"LWS_WORKER_INDEX": str(member), "LWS_LEADER_ADDRESS": "localhost"}
-        running[member] = subprocess.Popen(["/bin/bash", "-c", f"exec {command}"], env=env)
-        return running[member]
-
-    def alive(member):
-        argv = containers[member]["livenessProbe"]["exec"]["command"]
-        probe = subprocess.run(
-            [placed(word, member) for word in argv], capture_output=True, text=True, check=False
-        )
-        return probe.returncode == 0, probe.stdout.strip()
-
-    def meet():
-        leader = start(0)
-        start(1)
-        await_greetings("127.0.0.1", port)
-        return leader
-
-    yield meet, start, alive, engine
-    for process in running.values():
-        process.kill()
-        process.wait()
-    engine.shutdown()
-    engine.server_close()
+    found = WatchedGroup(tmp_path)
+    yield found
+    found.close()
 
 
-def eventually(alive, member, within_s=120.0):
+def eventually(found, member, within_s=120.0):
     """What the liveness probe of a member says once it fails, or None."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
-        well, why = alive(member)
+        well, why = found.asked(member, "livenessProbe")
         if not well and why:
             return why
         time.sleep(0.1)
     return None
 
 
-def stays_alive(alive, seconds=3.0):
+def stays_alive(found, seconds=3.0):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        assert alive(0) == (True, "")
-        assert alive(1) == (True, "")
+        assert found.asked(0, "livenessProbe") == (True, "")
+        assert found.asked(1, "livenessProbe") == (True, "")
         time.sleep(0.2)
 
 
 def test_worker_alone_and_then_a_healthy_group_pass_their_liveness(group_of_two):
-    _, start, alive, engine = group_of_two
-    engine.hung.clear()  # as one that loads its weights: nothing answers yet
-    start(1)
-    stays_alive(alive)
-    start(0)
-    stays_alive(alive)
-    engine.hung.set()
-    stays_alive(alive)
+    group_of_two.engine.hung.clear()  # as one that loads its weights: nothing answers yet
+    group_of_two.start(1)
+    stays_alive(group_of_two)
+    group_of_two.start(0)
+    stays_alive(group_of_two)
+    group_of_two.engine.hung.set()
+    stays_alive(group_of_two)
 
 
 def test_worker_whose_leader_is_gone_fails_its_liveness(group_of_two):
-    meet, _, alive, _ = group_of_two
-    leader = meet()
-    stays_alive(alive, seconds=1)
+    leader = group_of_two.meet()
+    stays_alive(group_of_two, seconds=1)
     leader.kill()
     leader.wait()
-    assert "the leader has been silent" in eventually(alive, 1)
+    assert "the leader has been silent" in eventually(group_of_two, 1)
 
 
 def test_worker_of_a_hung_leader_fails_its_liveness(group_of_two):
-    meet, _, alive, _ = group_of_two
-    leader = meet()
-    stays_alive(alive, seconds=1)
+    leader = group_of_two.meet()
+    stays_alive(group_of_two, seconds=1)
     leader.send_signal(signal.SIGSTOP)
-    assert "the leader has been silent" in eventually(alive, 1)
+    assert "the leader has been silent" in eventually(group_of_two, 1)
 
 
 def test_worker_whose_leader_is_another_one_fails_its_liveness(group_of_two):
-    meet, start, alive, _ = group_of_two
-    leader = meet()
-    stays_alive(alive, seconds=1)
+    leader = group_of_two.meet()
+    stays_alive(group_of_two, seconds=1)
     leader.kill()
     leader.wait()
-    start(0)
-    assert eventually(alive, 1) == "the leader was restarted"
+    group_of_two.start(0)
+    assert eventually(group_of_two, 1) == "the leader was restarted"
 
 
 def test_leader_whose_engine_hangs_after_it_served_fails_its_liveness(group_of_two):
-    meet, _, alive, engine = group_of_two
-    meet()
-    assert engine.served.wait(60)
-    stays_alive(alive, seconds=1)
-    engine.hung.clear()
-    assert "the engine has failed its health check" in eventually(alive, 0)
-    engine.hung.set()
+    group_of_two.meet()
+    assert group_of_two.engine.served.wait(60)
+    stays_alive(group_of_two, seconds=1)
+    group_of_two.engine.hung.clear()
+    assert "the engine has failed its health check" in eventually(group_of_two, 0)
+
+
+def becomes(found, wanted, within_s=60.0):
+    """Wait for a verdict of the leader's readiness probe."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if found.asked(0, "readinessProbe")[0] is wanted:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_leader_told_to_end_waits_for_its_requests_and_so_do_its_workers(group_of_two):
+    group_of_two.meet()
+    assert becomes(group_of_two, wanted=True)
+    group_of_two.engine.in_flight = 2
+    ending = [group_of_two.end(member) for member in (0, 1)]
+    assert becomes(group_of_two, wanted=False), "a leader that is leaving is in no Service"
+    time.sleep(2)  # longer than it must be quiet
+    assert [process.poll() for process in ending] == [None, None]
+    group_of_two.engine.in_flight = 0
+    for process in ending:
+        assert process.wait(60) == 0
+        assert process.stdout.read() == "no request is left\n"
+
+
+def test_worker_that_is_evicted_alone_makes_the_leader_leave_its_service_first(group_of_two):
+    group_of_two.meet()
+    assert becomes(group_of_two, wanted=True)
+    group_of_two.engine.in_flight = 1
+    worker = group_of_two.end(1)
+    assert becomes(group_of_two, wanted=False)
+    time.sleep(2)
+    assert worker.poll() is None
+    group_of_two.engine.in_flight = 0
+    assert worker.wait(60) == 0
+
+
+def test_worker_does_not_wait_for_a_leader_that_is_gone(group_of_two):
+    leader = group_of_two.meet()
+    group_of_two.engine.in_flight = 1
+    worker = group_of_two.end(1)
+    assert becomes(group_of_two, wanted=False)
+    leader.kill()
+    leader.wait()
+    assert worker.wait(60) == 0
+    assert worker.stdout.read() == "the leader is gone\n"
+
+
+def test_member_of_a_broken_group_waits_for_nobody(group_of_two):
+    leader = group_of_two.meet()
+    assert becomes(group_of_two, wanted=True)
+    group_of_two.engine.in_flight = 1
+    leader.kill()
+    leader.wait()
+    group_of_two.start(0)
+    assert eventually(group_of_two, 1) == "the leader was restarted"
+    assert group_of_two.end(1).wait(60) == 0
+    time.sleep(1)
+    assert becomes(group_of_two, wanted=True), "the new leader was not told to leave"
+
+
+def test_leader_that_starts_again_is_ready_again(group_of_two):
+    leader = group_of_two.meet()
+    assert group_of_two.end(0).wait(60) == 0
+    assert becomes(group_of_two, wanted=False)
+    leader.kill()
+    leader.wait()
+    group_of_two.start(0)
+    assert becomes(group_of_two, wanted=True)

@@ -56,7 +56,8 @@ class Engine:
     refuse_layout: what forbids a layout for a model; empty if nothing does.
     meet: how members find each other under a mechanism, or why the engine cannot run under it.
     processes: what one member runs; a Ray worker runs nothing of its own.
-    shm_bytes: what the ranks of one member need of /dev/shm, by local ranks.
+    shm_bytes: (ranks on one member, copies of the model among them, rendezvous) -> what they need
+    of /dev/shm.
     rehearsal: how it runs on a CPU; None: it cannot.
     reading: what its log says of its ranks; None: only its phases are known.
     refuse_request: (request, version) -> what the engine cannot do of what is asked.
@@ -79,7 +80,7 @@ class Engine:
     refuse_layout: Callable[[ModelShape, Layout], tuple[Refusal, ...]]
     meet: Callable[[str, Mechanism, int], Rendezvous | Refusal]
     processes: Callable[[Serve, Role], tuple[Process, ...]]
-    shm_bytes: Callable[[int, Rendezvous], int]
+    shm_bytes: Callable[[int, int, Rendezvous], int]
     log_patterns: Mapping[str, str]
     quantizations: Mapping[str, float] = field(default_factory=dict)
     rehearsal: Rehearsal | None = None

@@ -23,13 +23,13 @@ def shm_for(local_ranks: int, own_bytes: int) -> int:
     return -(-(nccl + own_bytes) // GIB) * GIB
 
 
-def shm_bytes(local_ranks: int, rendezvous: Rendezvous) -> int:
+def shm_bytes(local_ranks: int, copies: int, rendezvous: Rendezvous) -> int:
     """Shared memory of an engine with few queues or MPI segments of its own: 0.25 GiB, assumed.
 
-    >>> shm_bytes(8, None) // GIB
+    >>> shm_bytes(8, 1, None) // GIB
     2
     """
-    del rendezvous
+    del copies, rendezvous
     return shm_for(local_ranks, GIB // 4)
 
 

@@ -141,7 +141,7 @@ def _argv(serve: Serve, role: Role) -> tuple[Text, ...]:
         timeout = str(serve.budgets.distributed_timeout_s)
         argv += ["--distributed-timeout-seconds", timeout]
     if serve.num_members == 1 and is_at_least(serve.version, DRAINS_SINCE):
-        argv += ["--shutdown-timeout", str(serve.budgets.drain_s - LAST_STEPS_S)]
+        argv += ["--shutdown-timeout", str(serve.budgets.requests_s)]
     out = [text(a) for a in argv] + _meeting_argv(serve, role)
     if role is Role.LEADER:
         out += [text("--host"), text("0.0.0.0"), text("--port"), text(str(HTTP_PORT))]  # noqa: S104
@@ -202,18 +202,20 @@ def _phases(serve: Serve, role: Role) -> tuple[Phase, ...]:
     )
 
 
-def shm_bytes(local_ranks: int, rendezvous: Rendezvous) -> int:
+def shm_bytes(local_ranks: int, copies: int, rendezvous: Rendezvous) -> int:
     """Shared memory one member needs, rounded up to whole GiB.
 
-    Rings of the message queues: one broadcast of 10 chunks x 16 MiB (VLLM_MQ_MAX_CHUNK_BYTES_MB),
-    one response queue per local rank of 10 x 24 MiB (shm_broadcast.py). NCCL, should it fall back
-    to shared memory: per rank 16 channels x 10 MiB of buffers (4 MiB simple, 5.6 MiB LL128,
-    0.5 MiB LL). Ray keeps its object store there as well; we size it to 1 GiB.
+    Rings of the message queues: in each data-parallel copy one broadcast of 10 chunks x 16 MiB
+    (VLLM_MQ_MAX_CHUNK_BYTES_MB) and one response queue per rank of 10 x 24 MiB (shm_broadcast.py),
+    in copies of one rank none (executor "uni"). NCCL, should it fall back to shared memory: per
+    rank 16 channels x 10 MiB of buffers (4 MiB simple, 5.6 MiB LL128, 0.5 MiB LL). Ray keeps its
+    object store there as well; we size it to 1 GiB.
 
-    >>> shm_bytes(8, None) // GIB, shm_bytes(1, None) // GIB
-    (4, 1)
+    >>> shm_bytes(8, 1, None) // GIB, shm_bytes(8, 8, None) // GIB, shm_bytes(1, 1, None) // GIB
+    (4, 2, 1)
     """
-    rings = 10 * 16 * MIB + local_ranks * 10 * 24 * MIB
+    has_rings = copies == 1 or local_ranks > copies
+    rings = (copies * 10 * 16 * MIB + local_ranks * 10 * 24 * MIB) if has_rings else 0
     ray = GIB if isinstance(rendezvous, Ray) else 0
     return shm_for(local_ranks, rings + ray)
 
@@ -237,10 +239,9 @@ def metrics(version: str) -> Metrics:
 
 DRAINS_SINCE = "0.18.1"
 """First sampled release with --shutdown-timeout; its default, 0, aborts requests at SIGTERM. Not
-for groups of several members: a rank that ended first would hold the others up until the timeout.
+for groups of several members: a rank that ended first would hold the others up until the timeout,
+so their preStop waits for the requests instead.
 """
-LAST_STEPS_S = 30
-"""Of the time to drain, left for what comes before SIGTERM and for processes to end; assumed."""
 NON_ROOT_SINCE = "0.26.0"
 """First release whose pages tell of the user; merged upstream in May 2026 (vllm pull 40275)."""
 

@@ -33,6 +33,7 @@ from shardwright.model.launch import (
     SecretRef,
     Task,
 )
+from shardwright.model.monitoring import Metrics
 from shardwright.model.plan import Plan
 from shardwright.model.request import Access, ClusterRef, Mechanism, Request
 from shardwright.model.shape import ModelShape
@@ -94,7 +95,7 @@ def build_launch_plan(request: Request, shape: ModelShape, plan: Plan) -> Launch
             topology_domain=request.cluster.topology_key,
         ),
         replicas=plan.layout.replicas,
-        endpoints=(_endpoint(request, engine),),
+        endpoints=(_endpoint(request, engine, version),),
         budgets=serve.budgets,
         placement=_placement(request, plan.num_nodes),
         tasks=tasks,
@@ -172,13 +173,16 @@ def _refuse(engine: Engine, version: str, request: Request) -> None:
         )
 
 
-def _endpoint(request: Request, engine: Engine) -> Endpoint:
+def _endpoint(request: Request, engine: Engine, version: str) -> Endpoint:
     secret = request.access.api_key_secret
+    shown = engine.metrics(version) if engine.metrics else Metrics()
+    in_flight = (shown.running, shown.waiting) if shown.running and shown.port == "http" else ()
     return Endpoint(
         name="http",
         process=engine.name,
         port="http",
         health_path=engine.health_path,
+        gauges=tuple(gauge for gauge in in_flight if gauge),
         api_key=SecretValue(secret, "api-key") if secret else None,
         route=_route(request.access),
     )

@@ -31,7 +31,7 @@ def weights_path(request: Request) -> str:
 def members_of(serve: Serve, engine: Engine) -> tuple[Member, ...]:
     """Make the members of one group, the leader first."""
     ranks = place_ranks(serve.plan, serve.num_members)
-    shm = engine.shm_bytes(len(ranks[0]), serve.rendezvous)
+    shm = engine.shm_bytes(len(ranks[0]), len({rank.data for rank in ranks[0]}), serve.rendezvous)
     cluster = serve.request.cluster
     extra = ((cluster.rdma_resource, 1),) if cluster.rdma_resource else ()
     needs_lock = cluster.rdma_resource and cluster.rdma_memlock == "capability"

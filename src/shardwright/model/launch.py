@@ -196,14 +196,22 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A port of member 0 that clients reach."""
+    """A port of member 0 that clients reach.
+
+    gauges: what of its /metrics adds up to the requests in flight; empty: nothing that is certain.
+    """
 
     name: str
     process: str
     port: str
     health_path: str
+    gauges: tuple[str, ...] = ()
     api_key: SecretValue | None = None
     route: Route | None = None
+
+
+LAST_STEPS_S = 30
+"""For proxies to learn that a pod is going, and for its processes to end; assumed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +231,16 @@ class Budgets:
     engine_ready_s: int
     distributed_timeout_s: int
     drain_s: int
+
+    @property
+    def requests_s(self) -> int:
+        """Of the time to drain, what requests in flight get; processes end in the rest.
+
+        >>> drained = dict.fromkeys(Budgets.__dataclass_fields__, 0) | {"drain_s": 120}
+        >>> Budgets(**drained).requests_s
+        90
+        """
+        return max(0, self.drain_s - LAST_STEPS_S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

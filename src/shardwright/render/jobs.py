@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from shardwright.model.launch import LaunchPlan, Task, TaskKind
+from shardwright.model.launch import LaunchPlan, RunAs, Task, TaskKind
 from shardwright.model.text import Text
 from shardwright.model.units import format_cpu, format_quantity
 from shardwright.render.emit import Because, Object
@@ -41,6 +41,15 @@ def job(plan: LaunchPlan, task: Task) -> Object:
     }
 
 
+def job_user(plan: LaunchPlan, task: Task) -> RunAs | None:
+    """Name the user a task runs as: that of the members, in their image; None for any other image.
+
+    What it writes to the claim is then theirs to read and to go on with.
+    """
+    member = plan.group.members[0]
+    return member.run_as if task.image == member.image and not task.capabilities else None
+
+
 def job_service(plan: LaunchPlan, task: Task) -> Object | None:
     """Give the pods of a task that runs on several host names; None for a task of one pod."""
     if task.pods == 1:
@@ -73,7 +82,7 @@ def _pod(plan: LaunchPlan, task: Task, symbols: Symbols, subdomain: str | None) 
         **scheduling(plan),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "securityContext": pod_security(None),
+        "securityContext": pod_security(job_user(plan, task)),
         "restartPolicy": "Never" if subdomain else "OnFailure",
         "containers": [_container(plan, task, symbols)],
         "volumes": [volume(mount) for mount in task.mounts],

@@ -31,7 +31,8 @@ class Wiring:
     """What a mechanism adds to the pod of a member.
 
     before, after: steps around the member's own processes. group: the index of the group, where
-    each group has pods of its own template. probes: in place of the processes' own.
+    each group has pods of its own template. probes: in place of the processes' own. pre_stop: a
+    line of shell that ends once the member may.
     """
 
     symbols: Symbols
@@ -41,6 +42,7 @@ class Wiring:
     probes: Probes | None = None
     mounts: tuple[Mount, ...] = ()
     subdomain: str | None = None
+    pre_stop: str | None = None
 
 
 def pod_template(plan: LaunchPlan, member: Member, wiring: Wiring) -> Object:
@@ -54,7 +56,10 @@ def pod_template(plan: LaunchPlan, member: Member, wiring: Wiring) -> Object:
         **_placement(plan, wiring),
         **gang_fields(plan, wiring.group),
         "containers": [_container(plan, member, wiring, mounts)],
-        "terminationGracePeriodSeconds": Because(plan.budgets.drain_s, _grace_why(plan)),
+        "terminationGracePeriodSeconds": Because(
+            plan.budgets.drain_s,
+            f"requests in flight have {plan.budgets.requests_s} s, then processes end",
+        ),
         "volumes": volumes(mounts),
     }
     waiting = [_await_task(plan, member, task) for task in plan.tasks if _must_wait(task)]
@@ -66,12 +71,6 @@ def pod_template(plan: LaunchPlan, member: Member, wiring: Wiring) -> Object:
     if annotations := gang_annotations(plan, wiring.group):
         meta["annotations"] = annotations
     return {"metadata": meta, "spec": spec}
-
-
-def _grace_why(plan: LaunchPlan) -> str:
-    if len(plan.group.members) == 1:
-        return "time for requests in flight, where the engine finishes them"
-    return "time to end in; a group whose members end one by one finishes no requests"
 
 
 def _container(
@@ -91,17 +90,17 @@ def _container(
     }
     if ports:
         out["ports"] = [container_port(port) for port in ports]
-    if len(plan.group.members) == 1:
-        out["lifecycle"] = {
-            "preStop": {
-                "exec": {
-                    "command": Because(
-                        ["sleep", str(LEAVE_S)], "Services stop sending before it is told to end"
-                    )
-                }
-            }
-        }
+    if wiring.pre_stop is not None:
+        why = "its group ends together, once it answered what is in flight"
+        out["lifecycle"] = _pre_stop(Because(["/bin/bash", "-c", wiring.pre_stop], why))
+    elif len(plan.group.members) == 1:
+        why = "Services stop sending before it is told to end"
+        out["lifecycle"] = _pre_stop(Because(["sleep", str(LEAVE_S)], why))
     return out
+
+
+def _pre_stop(command: Because) -> Object:
+    return {"preStop": {"exec": {"command": command}}}
 
 
 def container_port(port: Port) -> Object:

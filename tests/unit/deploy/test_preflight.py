@@ -325,6 +325,9 @@ def test_the_level_of_the_namespace_where_pods_may_not_be_tried(plan: LaunchPlan
     members = tuple(replace(member, run_as=None) for member in plan.group.members)
     as_root = replace(plan, group=replace(plan.group, members=members))
     assert codes(cluster, as_root) == ["pod-security-refuses"]
+    tasks = tuple(replace(task, image="python:3.13") for task in plan.tasks)
+    assert tasks
+    assert codes(cluster, replace(plan, tasks=tasks)) == ["pod-security-refuses"]
 
 
 class Counting(MemoryCluster):

@@ -300,7 +300,7 @@ def test_an_image_of_weights_goes_with_no_claim(example, storage, model, code):
 @pytest.mark.parametrize(
     ("cluster", "code"),
     [
-        ({"gpu": "H20-SXM"}, "gpu-product-unknown"),
+        ({"gpu": "MI300X"}, "gpu-product-unknown"),
         ({"node_selector": (("nvidia.com/gpu.product", "NVIDIA-H200"),)}, "gpu-selected-twice"),
     ],
 )

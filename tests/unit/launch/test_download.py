@@ -1,4 +1,5 @@
 import hashlib
+import sys
 from threading import Semaphore
 from types import SimpleNamespace
 
@@ -69,3 +70,17 @@ def test_it_is_said_while_something_else_goes_on(monkeypatch, capsys):
         for _ in range(3):  # the first moment, then two lines of which one is certainly written
             assert asked.acquire(timeout=30)
     assert "download: 4.1 of 8.0 GB, 0.0 MB/s\n" in capsys.readouterr().out
+
+
+def test_claim_that_cannot_be_written_is_said_with_its_user(monkeypatch):
+    def refused(model, revision, folder):
+        raise PermissionError(13, "Permission denied", f"{folder}/config.json")
+
+    monkeypatch.setattr(download, "from_hub", refused)
+    monkeypatch.setattr(download.os, "getuid", lambda: 2000)
+    monkeypatch.setattr(sys, "argv", ["download.py", "a/b", "--local-dir", "/models/a/b"])
+    with pytest.raises(SystemExit) as said:
+        download.main()
+    assert "user 2000" in str(said.value)
+    assert "/models/a/b/config.json" in str(said.value)
+    assert "fsGroup" in str(said.value)

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from shardwright.render.pods import group
+from shardwright.render.pods import group, leave
 
 
 def test_worker_of_this_generation_that_comes_back_breaks_the_group():
@@ -134,3 +134,93 @@ def test_a_leader_that_neither_name_nor_address_reaches_is_silent(monkeypatch):
 
     reports = followed(monkeypatch, connect, looks=9)
     assert reports[0] == "the leader has been silent for 35 s"
+
+
+def test_members_may_end_once_no_request_has_been_left_for_a_while():
+    left = iter([2, 1, 0, 0, 1, 0, 0, 0])
+    drain = group.Drain(lambda: next(left), 10, 30)
+    said = [drain.may_end(now) for now in (0, 4, 8, 12, 16, 20, 25, 30)]
+    assert said == [False] * 7 + [True], "a request came at 16 s, and 20 s is the first quiet look"
+
+
+def test_group_whose_engine_does_not_listen_may_end_at_once():
+    assert group.Drain(lambda: None, 10, 30).may_end(0)
+
+
+def test_leader_that_outlives_who_left_serves_again():
+    drain = group.Drain(lambda: 0, 10, 30)
+    assert not drain.is_leaving(1_000), "nobody has asked"
+    drain.may_end(1_000)
+    assert drain.is_leaving(1_030)
+    assert not drain.is_leaving(1_031)
+    assert not drain.may_end(1_040), "quiet is counted anew"
+
+
+EXPOSED = """\
+# HELP vllm:num_requests_running Number of requests in model execution batches.
+# TYPE vllm:num_requests_running gauge
+vllm:num_requests_running{engine="0",model_name="llama 405b"} 2.0
+vllm:num_requests_running{engine="1",model_name="llama 405b"} 1.0
+vllm:num_requests_waiting{engine="0",model_name="llama 405b"} 4.0
+vllm:num_requests_waiting_by_reason{engine="0",reason="capacity"} 4.0
+vllm:kv_cache_usage_perc{engine="0"} 0.25
+"""
+
+
+def test_requests_in_flight_are_the_sum_of_the_named_gauges_over_all_engines():
+    gauges = ["vllm:num_requests_running", "vllm:num_requests_waiting"]
+    assert group.total(EXPOSED, gauges) == 7
+    assert group.total(EXPOSED, ["vllm:absent"]) == 0
+
+
+class Leader:
+    """Answers a member that asks whether it may end; None: nobody listens."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.asked = []
+
+    def connect(self, address, timeout):
+        assert timeout == leave.ANSWER_S
+        self.asked.append(address)
+        answer = self.answers.pop(0)
+        if answer is None:
+            raise ConnectionRefusedError
+        return Says(answer)
+
+
+class Says(io.BytesIO):
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = io.BytesIO(answer)
+
+    def sendall(self, question):
+        assert question == b'"leave"\n'
+
+    def makefile(self, _mode):
+        return self.answer
+
+
+def left(monkeypatch, leader, limit_s):
+    clock = [0.0]
+    monkeypatch.setattr(
+        leave.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds)
+    )
+    monkeypatch.setattr(leave.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(leave.socket, "create_connection", leader.connect)
+    return leave.leave(NAME, limit_s, 1.0), clock[0]
+
+
+def test_member_waits_while_the_leader_answers_requests(monkeypatch):
+    leader = Leader(b"false\n", b"false\n", None, b"", b"false\n", b"true\n")
+    assert left(monkeypatch, leader, 90.0) == ("no request is left", 5.0)
+
+
+def test_follower_outlives_its_leader_and_no_longer(monkeypatch):
+    leader = Leader(b"false\n", None, None, None)
+    assert left(monkeypatch, leader, 90.0) == ("the leader is gone", 3.0)
+
+
+def test_member_waits_no_longer_than_it_may(monkeypatch):
+    leader = Leader(*[b"false\n"] * 8)
+    assert left(monkeypatch, leader, 8.0) == ("requests are left after 8 s", 8.0)

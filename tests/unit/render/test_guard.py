@@ -103,3 +103,45 @@ def test_group_of_one_pod_keeps_the_probe_of_its_engine():
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     assert container["livenessProbe"]["httpGet"] == {"path": "/health", "port": "http"}
     assert not [each for each in objects if "group.py" in each.get("data", {})]
+
+
+@pytest.mark.parametrize(("engine", "launch", "health"), GROUPS)
+def test_every_member_of_a_group_waits_for_its_requests_before_it_ends(engine, launch, health):
+    leader, worker = pods(rendered(engine, launch))
+    limits = []
+    for pod in (leader, worker):
+        container = pod["containers"][0]
+        shell, option, line = container["lifecycle"]["preStop"]["exec"]["command"]
+        assert (shell, option) == ("/bin/bash", "-c")
+        assert "/leave.py " in line
+        assert "$(" not in line, "the kubelet fills nothing in there"
+        broken = re.search(r"--broken-file=(\S+)", watch_of(pod))[1]
+        assert line.startswith(f"[[ -e {broken} ]] || "), "its liveness probe ends it at once"
+        limits.append(int(re.search(r"--limit-s=(\d+)", line)[1]))
+    grace_s = leader["terminationGracePeriodSeconds"]
+    assert limits[0] < limits[1] < grace_s, "followers outlive their leader, within the grace"
+    assert worker["terminationGracePeriodSeconds"] == grace_s
+
+
+@pytest.mark.parametrize(("engine", "launch", "health"), GROUPS)
+def test_leader_that_is_leaving_is_not_ready(engine, launch, health):
+    leader, worker = pods(rendered(engine, launch))
+    leaving = re.search(r"--leaving-file=(\S+)", watch_of(leader))[1]
+    (line,) = leader["containers"][0]["readinessProbe"]["exec"]["command"][2:]
+    assert f"[[ ! -e {leaving} ]]" in line
+    assert f"GET {health} " in line
+    assert "--leaving-file" not in watch_of(worker)
+
+
+@pytest.mark.parametrize(
+    ("engine", "gauges"),
+    [
+        ("vllm", "vllm:num_requests_running vllm:num_requests_waiting"),
+        ("sglang", "sglang:num_running_reqs sglang:num_queue_reqs"),
+        ("tensorrt-llm", None),
+        ("triton", None),
+    ],
+)
+def test_requests_are_counted_by_gauges_where_the_engine_has_certain_ones(engine, gauges):
+    watch = watch_of(pods(rendered(engine, "lws"))[0])
+    assert (f"--gauges {gauges}" in watch) if gauges else ("--gauges" not in watch)

@@ -14,6 +14,7 @@ from shardwright.model.cluster import Object
 from shardwright.model.errors import ShardwrightError
 from shardwright.model.finding import Finding
 from shardwright.model.units import parse_quantity
+from shardwright.render.jobs import job_user
 
 LEVEL = "pod-security.kubernetes.io/enforce"
 QUEUES = (("kueue.x-k8s.io/v1beta2", "LocalQueue"), ("kueue.x-k8s.io/v1beta1", "LocalQueue"))
@@ -92,7 +93,9 @@ def _by_label(scene: Scene) -> Iterator[Finding]:
         yield not_checked("the namespace's Pod Security level", caught)
         return
     level = (space or {}).get("metadata", {}).get("labels", {}).get(LEVEL)
-    as_root = any(each.run_as is None for each in scene.plan.group.members)
+    users = [each.run_as for each in scene.plan.group.members]
+    users += [job_user(scene.plan, each) for each in scene.plan.tasks]
+    as_root = None in users
     needs_host = scene.plan.placement.host_network or any(
         each.capabilities for each in scene.plan.group.members
     )

@@ -260,10 +260,17 @@ def main() -> None:
     parser.add_argument("--revision")
     parser.add_argument("--local-dir", type=Path, required=True)
     options = parser.parse_args()
-    if options.model.startswith("s3://"):
-        done = from_bucket(options.model, options.local_dir)
-    else:
-        done = from_hub(options.model, options.revision, options.local_dir)
+    try:
+        if options.model.startswith("s3://"):
+            done = from_bucket(options.model, options.local_dir)
+        else:
+            done = from_hub(options.model, options.revision, options.local_dir)
+    except PermissionError as error:
+        who = f"user {os.getuid()} of group {os.getgid()}"
+        sys.exit(
+            f"download: {who} may not write {error.filename}: use a volume whose driver honours"
+            " fsGroup, or make the folder writable to that group"
+        )
     say(f"{done} are whole")
 
 

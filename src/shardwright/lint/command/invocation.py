@@ -110,6 +110,16 @@ class EngineInvocation:
         return tensor * pipeline if tensor is not None and pipeline is not None else None
 
     @cached_property
+    def is_data_parallel(self) -> bool:
+        """True if the engine runs several copies of the model, however many.
+
+        Attention groups (SGLang) are parts of one copy.
+        """
+        flag = self.find(self.dialect.data) if self.dialect.data else None
+        is_more = flag is not None and integer(flag.value) != 1
+        return is_more and not self.has("--enable-dp-attention")
+
+    @cached_property
     def num_nodes(self) -> int | None:
         """What the engine is told about the number of nodes; None when absent or not known."""
         flag = self.find(self.dialect.nodes)

@@ -22,16 +22,28 @@ _DOCS = "https://kubernetes.io/docs/concepts/storage/volumes/#emptydir"
 
 
 def needed_shm_bytes(member: Member) -> int:
-    """Shared memory the ranks of one pod need: the engine's own formula, vLLM's for the others."""
+    """Shared memory the ranks of one pod need: the engine's own formula, vLLM's for the others.
+
+    Data-parallel copies are engines of their own, each with its own ranks.
+    """
     name = member.engine.engine.value if member.engine else Engine.VLLM.value
     uses_ray = bool(member.command.rays) or member.is_kuberay
-    return _shm_bytes(name, max(1, member.container.gpus), uses_ray)
+    local_ranks = max(1, member.container.gpus)
+    return _shm_bytes(name, local_ranks, _copies(member, local_ranks), uses_ray)
+
+
+def _copies(member: Member, local_ranks: int) -> int:
+    """Copies of the model in one pod; 1 where ranks and GPUs do not go together."""
+    engine = member.engine
+    if engine is None or not engine.is_data_parallel or not engine.ranks:
+        return 1
+    return local_ranks // engine.ranks if local_ranks % engine.ranks == 0 else 1
 
 
 @cache
-def _shm_bytes(name: str, local_ranks: int, uses_ray: bool) -> int:
+def _shm_bytes(name: str, local_ranks: int, copies: int, uses_ray: bool) -> int:
     engine = next((e for e in ENGINES if e.name == name), ENGINES[0])
-    return engine.shm_bytes(local_ranks, Ray(port=6379) if uses_ray else None)
+    return engine.shm_bytes(local_ranks, copies, Ray(port=6379) if uses_ray else None)
 
 
 def _is_concerned(member: Member) -> bool:

@@ -1,4 +1,4 @@
-"""Keep the members of a group together: if one is lost, all of them start again.
+"""Keep the members of a group together: all start again if one is lost, all wait before one ends.
 
 Runs beside the engine in every member of a group. Ranks cannot rejoin a running group, an engine
 may answer its health check for minutes after it lost a rank, and who only counts pods sees neither.
@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import re
 import socket
 import threading
 import time
@@ -26,6 +27,9 @@ from typing import Any
 
 MAX_LINE = 1024
 ANSWER_S = 5
+LEAVE = "leave"
+ESTABLISHED = "01"
+"""Number of the state in /proc/net/tcp. Source: Linux, include/net/tcp_states.h."""
 
 
 class Roll:
@@ -94,7 +98,60 @@ class Health:
         return f"the engine has failed its health check for {now - self.seen:.0f} s"
 
 
-def lead(port: int, roll: Roll, period_s: float, report: Callable[[str], None]) -> None:
+class Drain:
+    """What is known of the requests in flight while the group is to end.
+
+    count: how many there are; None when nobody serves any. quiet_s: for how long there must have
+    been none, since some are still on their way and an engine may count anew only now and then.
+    leaving_file: there while a member is about to end; None: nobody looks for it.
+    """
+
+    def __init__(
+        self, count: Callable[[], int | None], quiet_s: float, patience_s: float,
+        leaving_file: Path | None = None,
+    ) -> None:  # fmt: skip
+        self.count = count
+        self.quiet_s = quiet_s
+        self.patience_s = patience_s
+        self.leaving_file = leaving_file
+        self.asked: float | None = None
+        self.quiet_since: float | None = None
+        self.lock = threading.Lock()
+
+    def may_end(self, now: float) -> bool:
+        """Tell a member that asks whether it may end."""
+        with self.lock:
+            self.asked = now
+            self._mark()
+            left = self.count()
+            if left is None:
+                return True
+            if left:
+                self.quiet_since = None
+            elif self.quiet_since is None:
+                self.quiet_since = now
+            return self.quiet_since is not None and now - self.quiet_since >= self.quiet_s
+
+    def is_leaving(self, now: float) -> bool:
+        """Tell whether a member is about to end; not if it ended long ago and this one stayed."""
+        with self.lock:
+            if self.asked is not None and now - self.asked > self.patience_s:
+                self.asked = self.quiet_since = None
+            self._mark()
+            return self.asked is not None
+
+    def _mark(self) -> None:
+        if self.leaving_file is None:
+            return
+        if self.asked is None:
+            self.leaving_file.unlink(missing_ok=True)
+        else:
+            self.leaving_file.touch()
+
+
+def lead(
+    port: int, roll: Roll, drain: Drain, period_s: float, report: Callable[[str], None]
+) -> None:
     """Answer greetings and watch for silence, for ever."""
     lock = threading.Lock()
     server = socket.create_server(("", port), backlog=64)
@@ -103,7 +160,11 @@ def lead(port: int, roll: Roll, period_s: float, report: Callable[[str], None]) 
         with connection:
             connection.settimeout(ANSWER_S)
             try:
-                index, worker_id, follows = _read(connection)
+                message = _read(connection)
+                if message == LEAVE:
+                    connection.sendall(_line(drain.may_end(time.monotonic())))
+                    return
+                index, worker_id, follows = message
                 connection.sendall(_line(roll.own_id))
                 with lock:
                     broken = roll.greet(str(index), str(worker_id), follows, time.monotonic())
@@ -124,6 +185,7 @@ def lead(port: int, roll: Roll, period_s: float, report: Callable[[str], None]) 
             broken = roll.silent(time.monotonic())
         if broken:
             report(broken)
+        drain.is_leaving(time.monotonic())
 
 
 def follow(
@@ -175,6 +237,47 @@ def _answers(port: int, path: str, timeout_s: float) -> bool:
         connection.close()
 
 
+def requests_left(port: int, path: str, gauges: list[str]) -> int | None:
+    """Count the requests of the engine in this pod by its own gauges; None when nobody listens.
+
+    Without gauges, or with an engine too busy to say, what is connected to the port counts.
+    """
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_S)
+    try:
+        connection.connect()
+        if not gauges:
+            return connected(port)
+        connection.request("GET", path)
+        return total(connection.getresponse().read().decode(), gauges)
+    except ConnectionRefusedError:
+        return None
+    except (OSError, ValueError, http.client.HTTPException):
+        return connected(port)
+    finally:
+        connection.close()
+
+
+def total(exposed: str, gauges: list[str]) -> int:
+    """Add up gauges in the text form of Prometheus, whatever their labels.
+
+    >>> total('requests{model="a"} 2.0\\nrequests{model="b"} 1.0\\ncache 0.5', ["requests"])
+    3
+    """
+    named = ((re.split(r"[{ ]", line, maxsplit=1)[0], line) for line in exposed.splitlines())
+    return round(sum(float(line.rpartition(" ")[2]) for name, line in named if name in gauges))
+
+
+def connected(port: int) -> int:
+    """Count the connections to a port of this pod, those from the pod itself left out."""
+    found = 0
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        for line in table.read_text().splitlines()[1:] if table.exists() else ():
+            _, own, peer, state = line.split()[:4]
+            (host, _, own_port), peer_host = own.partition(":"), peer.partition(":")[0]
+            found += state == ESTABLISHED and int(own_port, 16) == port and host != peer_host
+    return found
+
+
 def _line(value: object) -> bytes:
     return json.dumps(value).encode() + b"\n"
 
@@ -197,6 +300,11 @@ def main() -> None:
     parser.add_argument("--health-period-s", type=float, default=10)
     parser.add_argument("--health-timeout-s", type=float, default=10)
     parser.add_argument("--health-patience-s", type=float, default=60)
+    parser.add_argument("--leaving-file", type=Path, help="of the leader, while the group ends")
+    parser.add_argument("--metrics-port", type=int)
+    parser.add_argument("--metrics-path", default="/metrics")
+    parser.add_argument("--gauges", nargs="*", default=[], help="requests running and waiting")
+    parser.add_argument("--quiet-s", type=float, default=10)
     options = parser.parse_args()
     options.broken_file.unlink(missing_ok=True)
 
@@ -211,10 +319,18 @@ def main() -> None:
         asking = (*question, health, options.health_period_s, report)
         threading.Thread(target=ask, args=asking, daemon=True).start()
     if options.index == "0":
-        lead(options.port, Roll(uuid.uuid4().hex, options.patience_s), options.period_s, report)
+        roll = Roll(uuid.uuid4().hex, options.patience_s)
+        drain = Drain(_counting(options), options.quiet_s, options.patience_s, options.leaving_file)
+        lead(options.port, roll, drain, options.period_s, report)
     else:
         leader = (options.leader, options.port)
         follow(leader, options.index, Follower(options.patience_s), options.period_s, report)
+
+
+def _counting(options: argparse.Namespace) -> Callable[[], int | None]:
+    if options.metrics_port is None:
+        return lambda: None
+    return lambda: requests_left(options.metrics_port, options.metrics_path, options.gauges)
 
 
 if __name__ == "__main__":
