@@ -59,8 +59,8 @@ class Question:
 
 @contextmanager
 def folder_of(out: Path) -> Iterator[None]:
-    """Make the folder of this bench, so that one that cannot be is said before the load; it goes
-    again if nothing came into it.
+    """Make the folder of a bench or a rehearsal, so that one that cannot be is said before anything
+    is begun; it goes again if nothing came into it.
     """
     made = [path for path in (out, *out.parents) if not path.exists()]
     try:

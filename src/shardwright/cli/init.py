@@ -30,9 +30,11 @@ def command(
     force: bool,
 ) -> None:
     """Write a commented first spec to FILE (spec.yaml); `-` writes to stdout."""
+    from shardwright.facts.gpus import gpu as find_gpu
     from shardwright.spec.load import load
     from shardwright.spec.starter import Answers, starter
 
+    find_gpu(gpu)  # raises for one that no plan could be made for
     answers = Answers(
         model=model,
         gpu=gpu,

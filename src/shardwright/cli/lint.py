@@ -108,6 +108,8 @@ def _load(manifests: tuple[str, ...], live: _Live | None) -> tuple[Loaded, tuple
             remedy="name files that end in .yaml, .yml or .json, or render the chart first",
         )
     loaded = load(tuple(found.sources))
+    if not loaded.objects and not loaded.broken:
+        click.echo(f"note: no Kubernetes object in {plain(', '.join(manifests))}", err=True)
     if live is None:
         return loaded, ()
     placed, beside = beside_files(loaded.objects, live.objects, live.namespace)

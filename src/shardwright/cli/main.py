@@ -6,6 +6,7 @@ Python itself. Each module in this package defines `command`, a click command.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -80,7 +81,9 @@ def main() -> NoReturn:
     """Run the command line and exit with one of the documented codes."""
     try:
         code = shardwright.main(prog_name="shardwright", standalone_mode=False)
-    except click.exceptions.Abort:
+    except click.exceptions.Abort as abort:
+        if isinstance(abort.__context__, EOFError):
+            _leave("\nstandard input has ended: pass the answer as an option", ExitCode.USAGE)
         _leave("interrupted", ExitCode.INTERRUPTED)
     except KeyboardInterrupt:
         _leave("interrupted", ExitCode.INTERRUPTED)
@@ -93,10 +96,34 @@ def main() -> NoReturn:
         # the reader of our stdout went away (`shardwright plan | head`): not an error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(ExitCode.DONE)
+    except OSError as error:
+        if error.errno not in _REFUSED_BY_SYSTEM:
+            _leave_as_bug()
+        _leave(refused_by_system(error).render(), ExitCode.FAILURE)
     except Exception:  # noqa: BLE001  (the last stop: a bug keeps its traceback and its own code)
-        traceback.print_exc()
-        _leave("this is a bug in shardwright; please report the lines above", ExitCode.BUG)
+        _leave_as_bug()
     sys.exit(code if isinstance(code, int) else ExitCode.DONE)
+
+
+_REFUSED_BY_SYSTEM = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.EIO}
+)
+"""What a machine refuses whoever asks: rights, a full or read-only disk, too many open files."""
+
+
+def refused_by_system(error: OSError) -> ShardwrightError:
+    """Say which file was refused, wherever it happened."""
+    return ShardwrightError(
+        code="refused-by-system",
+        what=f"{error.filename or 'a file'}: {error.strerror}",
+        remedy="check its permissions and the room on its disk; XDG_CACHE_HOME and XDG_DATA_HOME "
+        "say where shardwright keeps its own files",
+    )
+
+
+def _leave_as_bug() -> NoReturn:
+    traceback.print_exc()
+    _leave("this is a bug in shardwright; please report the lines above", ExitCode.BUG)
 
 
 def _leave(message: str, code: ExitCode) -> NoReturn:

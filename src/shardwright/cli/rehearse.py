@@ -84,6 +84,7 @@ def command(
     output: str,
 ) -> int:
     """Run SPEC.yaml here with the real engine, on the CPU and at small scale, and prove it."""
+    from shardwright.cli.bench_question import folder_of
     from shardwright.cli.plan import draw
     from shardwright.cli.progress import Progress
     from shardwright.cli.rehearse_report import publish
@@ -107,14 +108,15 @@ def command(
             "the load tool cannot reach members in namespaces of their own",
             remedy="leave out --nodes namespaces, or --bench",
         )
-    scene = stage(resolved, spec.parent, _ranks(ranks), nodes, progress)
-    directory = out / scene.deployed.name / time.strftime("%Y%m%d-%H%M%S")
-    load = _load(resolved, scene, directory / "bench", progress) if bench else None
-    try:
-        report = perform(scene, directory, progress, (timeout, compare, drill), load)
-    except ShardwrightError:
-        _ask_doctor(directory)
-        raise
+    directory = out / resolved.request.name / time.strftime("%Y%m%d-%H%M%S")
+    with folder_of(directory):
+        scene = stage(resolved, spec.parent, _ranks(ranks), nodes, progress)
+        load = _load(resolved, scene, directory / "bench", progress) if bench else None
+        try:
+            report = perform(scene, directory, progress, (timeout, compare, drill), load)
+        except ShardwrightError:
+            _ask_doctor(directory)
+            raise
     publish(report, draw(resolved, scene.deployed, "mermaid"), directory, output)
     if load is not None:
         click.echo(f"bench:  {directory / 'bench' / 'report.html'}", err=True)
@@ -129,8 +131,6 @@ def _ask_doctor(directory: Path) -> None:
     from shardwright.diagnose.doctor import examine
     from shardwright.drive.evidence_files import evidence_documents
 
-    if not directory.is_dir():
-        return
     found = examine(evidence_documents([str(directory)]).documents)
     if not found.unknown:
         click.echo(as_text(found, terminal_width()), err=True)

@@ -30,6 +30,11 @@ def read_rows(path: Path, needed: Iterable[str] = ()) -> list[dict[str, str]]:
             "table-not-readable", f"{path} is no CSV table: {error}",
             remedy="save it as comma-separated text with the columns' names in its first line",
         ) from error  # fmt: skip
+    if not reader.fieldnames:
+        raise usage_error(
+            "table-empty", f"{path} holds no table",
+            remedy="write the columns' names into its first line, and a row for each point",
+        )  # fmt: skip
     absent = [name for name in needed if name not in (reader.fieldnames or ())]
     if absent:
         raise usage_error(

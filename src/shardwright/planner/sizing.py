@@ -144,8 +144,8 @@ def _short(failed: tuple[Layout, MemoryAnswer] | None, length: int) -> str:
     tight = answer.tightest
     if tight.kv_cache_bytes <= 0:
         return (
-            f"{layout}: weights {gib(tight.weights_bytes)} of {gib(tight.budget_bytes)} usable, "
-            f"{gib(-tight.kv_cache_bytes)} over"
+            f"{layout}: weights {gib(tight.weights_bytes)} of {gib(tight.budget_bytes)} usable; "
+            f"with all else {gib(-tight.kv_cache_bytes)} over"
         )
     return f"{layout}: {gib(answer.shortfall_bytes)} short of one request of {length:,} tokens"
 

@@ -56,6 +56,10 @@ def read_source(text: str, file: str) -> Source:
             line=mark.line + 1 if mark else None,
             column=mark.column + 1 if mark else None,
         )
+        if mark is not None and _begins_with_tab(text, mark.line):
+            raise _not_yaml(
+                place, "the line begins with a tab", "indent it with spaces, as YAML wants"
+            ) from error
         problem = error.problem or error.context or "it cannot be read"
         raise _not_yaml(place, problem, "mend the YAML at that line") from error
     except (yaml.YAMLError, ValueError, UnicodeError) as error:
@@ -73,6 +77,13 @@ def read_source(text: str, file: str) -> Source:
     reader = _Reader(file)
     value = reader.read(documents[0], ()) if documents and documents[0] is not None else None
     return Source(file=file, value=value, places=reader.places)
+
+
+def _begins_with_tab(text: str, line: int) -> bool:
+    """Tell whether a tab stands in the indentation of a line, counted from 0."""
+    lines = text.split("\n")
+    indentation = re.match(r"\s*", lines[line]) if line < len(lines) else None
+    return indentation is not None and "\t" in indentation.group()
 
 
 class _Reader:

@@ -115,6 +115,8 @@ def judge(
     if slo.goodput is not None:
         parts.append(("goodput", _MET[goodput.is_met], goodput.reason))
     outcome, reasons = _outcome(measured, parts, findings)
+    if outcome is Outcome.PASS and slo.ttft_s is None and slo.itl_s is None:
+        reasons = (*reasons, "no objective was given: it says no more than that requests succeed")
     rate = measured.output_tokens_per_s
     return Verdict(
         outcome=outcome,

@@ -51,6 +51,12 @@ def test_standard_input():
     assert all(f["file"] == "<stdin>" for f in json.loads(result.stdout)["findings"])
 
 
+def test_nothing_to_lint_is_said():
+    result = run("-", text="# nothing was rendered\n")
+    assert result.return_value == 0
+    assert "no Kubernetes object in -" in result.stderr
+
+
 def test_what_is_not_there_is_an_error():
     result = run("nowhere")
     assert isinstance(result.exception, ShardwrightError)

@@ -1,6 +1,9 @@
 """The command line as a stranger meets it: exit codes, no traceback, stdout for results only."""
 
+import errno
+import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -122,3 +125,33 @@ def test_a_plan_as_json_follows_its_schema(run, name):
     assert [error.message for error in check.iter_errors(made)] == []
     del made["plan"]["layout"]["tensor_parallel"]
     assert not check.is_valid(made)
+
+
+def test_init_refuses_a_gpu_that_no_plan_could_be_made_for(run, tmp_path):
+    path = tmp_path / "spec.yaml"
+    code, _, err = run("init", str(path), "--model", "Qwen/Qwen3-32B", "--gpu", "H1000",
+                       "--gpus-per-node", "8", "--nodes", "1")  # fmt: skip
+    assert code == 2
+    assert "H100-SXM" in err
+    assert not path.exists()
+
+
+def test_a_question_that_nobody_answers_is_no_interrupt(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    code, _, err = run("init", str(tmp_path / "spec.yaml"), "--gpu", "H100-SXM")
+    assert code == 2
+    assert "pass the answer as an option" in err
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(errno.EROFS, 3), (errno.ENOSPC, 3), (errno.EINVAL, 70)]
+)
+def test_what_the_machine_refuses_is_no_bug_of_ours(run, monkeypatch, number, code):
+    def refused(*_, **__):
+        raise OSError(number, os.strerror(number), "/cache/shardwright")
+
+    monkeypatch.setattr(shardwright, "main", refused)
+    left, _, err = run("plan", SPEC)
+    assert left == code
+    assert ("Traceback" in err) == (code == 70)
+    assert f"/cache/shardwright: {os.strerror(number)}" in err or code == 70

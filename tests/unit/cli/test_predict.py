@@ -74,3 +74,8 @@ def test_groups_of_a_column_that_is_not_there_are_refused(tmp_path):
     done = run("accuracy", str(tmp_path / "in.csv"), "--by", "gpu,engin")
     assert done.exception.code == "column-missing"
     assert "engin" in done.exception.what
+
+
+def test_a_file_without_a_header_is_no_table(tmp_path):
+    (tmp_path / "in.csv").write_text("")
+    assert run("predict", "latency", str(tmp_path / "in.csv")).exception.code == "table-empty"

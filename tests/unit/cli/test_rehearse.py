@@ -33,3 +33,10 @@ def test_ranks_are_two_numbers_from_one(ranks):
 )
 def test_an_option_that_would_do_nothing_is_refused(options):
     assert refused(*options)[0] == "option-without-effect"
+
+
+def test_a_folder_that_cannot_be_made_is_said_before_anything_is_begun(tmp_path):
+    (tmp_path / "taken").write_text("")
+    code, what = refused("--out", str(tmp_path / "taken" / "below"))
+    assert code == "file-not-writable"
+    assert str(tmp_path / "taken" / "below") in what

@@ -82,3 +82,10 @@ def test_the_text_says_how_many_requests_count():
     # of 40 requests the first burst of 4 and what was answered with it are left out
     assert "requests             40, 0 failed (0.0%); " in text
     assert "of the steady state count" in text
+
+
+def test_a_pass_without_an_objective_says_how_little_it_means():
+    done = run(SLOW)
+    assert done.return_value == 0
+    assert "no objective was given" in done.stdout.splitlines()[1]
+    assert "no objective" not in run(SLOW, "--ttft-ms", 500, "--percentile", 50).stdout

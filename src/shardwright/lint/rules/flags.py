@@ -75,6 +75,39 @@ def _flag_unlisted(scene: Scene) -> Iterator[Found]:
             )
 
 
+_SHARES = (
+    "--gpu-memory-utilization",
+    "--mem-fraction-static",
+    "--kv-cache-free-gpu-memory-fraction",
+)
+"""Parts of a GPU's memory. Sources: vllm/config/cache.py of 0.32.0 (above 0, at most 1); what
+SGLang and TensorRT-LLM document of the same."""
+
+
+def _share_out_of_range(scene: Scene) -> Iterator[Found]:
+    for _, engine in scene.engines:
+        flag = engine.find(_SHARES)
+        share = _number(flag.value) if flag else None
+        if flag is None or share is None or 0 < share <= 1:
+            continue
+        meant = f"write {share / 100:g}, if {share:g} % is meant" if 1 < share <= 100 else None
+        yield Found(
+            object=engine.site.object,
+            path=engine.site.path,
+            near=flag.typed,
+            what=f"{flag.typed} {flag.value} is no part of a GPU's memory",
+            remedy=meant or "write a number above 0 and at most 1, such as 0.9",
+        )
+
+
+def _number(text: str | None) -> float | None:
+    """Read a number; None for what is none, such as a variable that is filled in later."""
+    try:
+        return float(text or "")
+    except ValueError:
+        return None
+
+
 _WHY = "The engine's argument parser exits at once on a flag it does not know."
 _REFERENCES = ("facts/engines/README.md (the engines' own parsers, by release)",)
 
@@ -114,5 +147,14 @@ RULES = (
         remedy="check it with the engine's --help",
         references=_REFERENCES,
         check=_flag_unlisted,
+    ),
+    Rule(
+        code="memory-share-out-of-range",
+        severity=Severity.ERROR,
+        title="a part of the GPU's memory that is not between 0 and 1",
+        why="Engines take it as a fraction, not in percent, and exit at once on any other number.",
+        remedy="write a number above 0 and at most 1",
+        references=("vllm/config/cache.py, gpu_memory_utilization",),
+        check=_share_out_of_range,
     ),
 )
