@@ -12,6 +12,7 @@ from typing import Any
 
 from shardwright.model.running import Http, Unreachable
 from shardwright.verify.agreement import Chosen, Scored
+from shardwright.verify.words import answer_words
 
 _TIMEOUT_S = 180.0
 _TOP = 5
@@ -114,9 +115,13 @@ class Client:
             if data == "[DONE]":
                 return
             try:
-                yield json.loads(data)
+                chunk = json.loads(data)
             except ValueError as error:
                 raise BadAnswer(f"a chunk that is not JSON: {data[:100]}") from error
+            if isinstance(chunk, dict) and "error" in chunk:
+                # vLLM sends the end marker after it all the same
+                raise BadAnswer(f"the stream broke off: {answer_words(data)[:200]}")
+            yield chunk
         raise Unreachable("the stream ended before its end marker")
 
     def _completion(self, prompt: tuple[int, ...], max_tokens: int) -> dict[str, Any]:
