@@ -83,6 +83,7 @@ def test_deployed_again_while_the_old_claim_is_still_going(
 ) -> None:
     """A claim that is deleted stays until its last pod has ended: the new one is another."""
     objects = manifests(namespace, GOOD)
+    objects[2]["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = 8
     deploy(cluster, namespace, objects)
     claim = cluster.get(reference(objects[0]))
     record = find_inventory(cluster, "small", namespace)
