@@ -68,20 +68,18 @@ class Engine:
     metrics: what it exposes to Prometheus, by version; None: nothing that is certain.
     compile_cache_env: variable with the folder where it keeps what it compiled; None: nowhere.
     quantizations: formats it multiplies, with the least CUDA compute capability of its kernels.
-    default_version, default_gpu_memory_utilization (by version): what holds if nothing is said.
+    default_version: what holds if nothing is said.
     """
 
     name: str
     versions: tuple[str, ...]
     default_version: str
-    default_gpu_memory_utilization: Callable[[str], float]
     image: Callable[[str], str]
     split_layers: Callable[[int, int], tuple[int, ...]]
     refuse_layout: Callable[[ModelShape, Layout], tuple[Refusal, ...]]
     meet: Callable[[str, Mechanism, int], Rendezvous | Refusal]
     processes: Callable[[Serve, Role], tuple[Process, ...]]
     shm_bytes: Callable[[int, int, Rendezvous], int]
-    log_patterns: Mapping[str, str]
     quantizations: Mapping[str, float] = field(default_factory=dict)
     rehearsal: Rehearsal | None = None
     reading: Reading | None = None

@@ -166,7 +166,6 @@ SGLANG = Engine(
     name="sglang",
     versions=("0.5.23", "0.5.20", "0.5.18", "0.5.12", "0.5.9", "0.5.3", "0.4.6.post5"),
     default_version="0.5.23",
-    default_gpu_memory_utilization=lambda _version: 0.88,
     image=lambda version: f"lmsysorg/sglang:v{version}",
     split_layers=split_layers,
     refuse_layout=refuse_uneven,
@@ -174,7 +173,6 @@ SGLANG = Engine(
     meet=meet,
     processes=processes,
     shm_bytes=shm_bytes,
-    log_patterns=LOG_PATTERNS,
     metrics=lambda _version: METRICS,
     quantizations=QUANTIZATIONS,
 )

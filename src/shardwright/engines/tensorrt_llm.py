@@ -115,7 +115,6 @@ TENSORRT_LLM = Engine(
     name="tensorrt-llm",
     versions=("1.2.1", "1.1.0", "1.0.0"),
     default_version="1.2.1",
-    default_gpu_memory_utilization=lambda _version: 0.9,
     image=lambda version: f"nvcr.io/nvidia/tensorrt-llm/release:{version}",
     split_layers=split_layers,
     refuse_layout=refuse_uneven_or_attention_dp,
@@ -123,7 +122,6 @@ TENSORRT_LLM = Engine(
     meet=meet,
     processes=processes,
     shm_bytes=shm_bytes,
-    log_patterns=LOG_PATTERNS,
     quantizations=QUANTIZATIONS,
     run_as=lambda _request, _version: RunAs(user=USER, group=USER),
 )

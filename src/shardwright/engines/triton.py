@@ -28,7 +28,6 @@ USER = 1000  # `triton-server` in the image
 SETTINGS = "/etc/shardwright-triton"
 REPOSITORY = "/app/all_models/llmapi"  # in the image, read only
 QUIET = ("--allow-http=false", "--allow-grpc=false", "--allow-metrics=false")
-LOG_PATTERNS = {"ready": r"Started HTTPService at"}
 
 
 def meet(version: str, mechanism: Mechanism, num_members: int) -> Rendezvous | Refusal:
@@ -127,7 +126,6 @@ TRITON = Engine(
     name="triton",
     versions=("26.06",),
     default_version="26.06",
-    default_gpu_memory_utilization=lambda _version: 0.9,
     image=lambda version: f"nvcr.io/nvidia/tritonserver:{version}-trtllm-python-py3",
     split_layers=split_layers,
     refuse_layout=refuse_uneven_or_attention_dp,
@@ -137,7 +135,6 @@ TRITON = Engine(
     configs=configs,
     settings_path=SETTINGS,
     shm_bytes=shm_bytes,
-    log_patterns=LOG_PATTERNS,
     metrics=lambda _version: METRICS,
     health_path=READY,
     run_as=lambda _request, _version: RunAs(user=USER, group=USER),

@@ -45,7 +45,6 @@ FAMILIES = {
 }
 DEFAULT_BATCH = 256
 DEFAULT_BATCHED_TOKENS = 8192  # trtllm-build's own default of max_num_tokens
-LOG_PATTERNS = {"ready": r"Started HTTPService at"}
 
 
 def split_layers(num_layers: int, pipeline_parallel: int) -> tuple[int, ...]:
@@ -227,7 +226,6 @@ TRITON_ENGINES = Engine(
     name="triton-engines",
     versions=("26.06", "25.08", "25.03"),
     default_version=LAST_WITH_ENGINES,
-    default_gpu_memory_utilization=lambda _version: 0.9,
     image=lambda version: f"nvcr.io/nvidia/tritonserver:{version}-trtllm-python-py3",
     split_layers=split_layers,
     refuse_layout=refuse_layout,
@@ -237,7 +235,6 @@ TRITON_ENGINES = Engine(
     tasks=tasks,
     configs=configs,
     shm_bytes=shm_bytes,
-    log_patterns=LOG_PATTERNS,
     health_path=READY,
     run_as=lambda _request, _version: RunAs(user=USER, group=USER),
 )

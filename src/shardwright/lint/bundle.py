@@ -52,13 +52,6 @@ class Member:
         """True if the KubeRay operator starts Ray in this pod."""
         return self.pod.role is Role.RAY_HEAD or self.pod.role is Role.RAY_WORKER
 
-    @property
-    def is_several(self) -> bool:
-        """True if more than one pod is made of this template."""
-        if self.workload.kind in {"Deployment", "StatefulSet", "Job", "ReplicaSet"}:
-            return self.workload.replicas > 1
-        return (self.pod.count or 1) > 1
-
 
 class Bundle:
     """The objects of a run. Everything is computed on first use and kept."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-KIB = 2**10
 MIB = 2**20
 GIB = 2**30
 GB = 10**9

@@ -41,7 +41,6 @@ class Dialect:
     model: tuple[str, ...] = ()
     http_port: tuple[str, ...] = ("--port",)
     max_length: tuple[str, ...] = ()
-    flag_starts: tuple[str, ...] = ("--",)
     entrypoint_images: tuple[str, ...] = ()
     """Image names whose entrypoint is the engine, so that arguments alone are its flags."""
     versioned_image: str = ""
@@ -65,7 +64,6 @@ VLLM = Dialect(
     address=("--master-addr",),
     model=("--model",),
     max_length=("--max-model-len",),
-    flag_starts=("--", "-tp", "-pp", "-dp", "-n", "-r", "-O", "-q", "-ep", "-cc", "-ac", "-sc"),
     entrypoint_images=("vllm-openai", "vllm-openai-rocm", "vllm-openai-xpu", "vllm-cpu"),
     versioned_image=r"(?!.*lmcache).*(?:^|/)vllm-openai(?:-rocm|-xpu)?:v?([0-9].*)",
 )

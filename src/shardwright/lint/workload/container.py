@@ -83,7 +83,6 @@ class Probe(NamedTuple):
     method: str
     """`httpGet`, `tcpSocket`, `grpc`, `exec`, or "" when none is given."""
     port: int | str | None
-    http_path: str
     initial_delay_s: int
     period_s: int
     timeout_s: int
@@ -259,7 +258,6 @@ def _probes(data: dict[str, object], path: Path) -> dict[ProbeKind, Probe]:
             kind=kind,
             method=method,
             port=number if number is not None else (port if isinstance(port, str) else None),
-            http_path=text(inner.get("path")),
             initial_delay_s=integer(probe.get("initialDelaySeconds")) or 0,
             period_s=integer(probe.get("periodSeconds")) or 10,
             timeout_s=integer(probe.get("timeoutSeconds")) or 1,

@@ -59,7 +59,6 @@ class Pod:
     scheduler_name: str
     data: dict[str, object]
     path: Path
-    template_path: Path
 
     @property
     def has_sidecars(self) -> bool:
@@ -120,7 +119,6 @@ def read_pod_spec(
         scheduler_name=text(spec.get("schedulerName")),
         data=spec,
         path=path,
-        template_path=path[:-1],
     )
 
 
