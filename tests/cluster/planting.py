@@ -187,7 +187,7 @@ class Field:
     def rehearsed(self, fault: Fault) -> tuple[str, ...]:
         """Deploy the rehearsal's manifests with the stand-in; the doctor's findings if it fails."""
         where = Where(kubeconfig=None, context=None, image=ENGINE_IMAGE, out=self.folder)
-        scene, _, _ = scene_of(resolve(self.spec(fault)), self.folder, None, where)
+        scene, _ = scene_of(resolve(self.spec(fault)), self.folder, None, where)
         plan = replace(scene.plan, namespace=self.namespace)
         text = re.sub(
             r"(--distributed-timeout-seconds) \d+", rf"\1 {TIMEOUT_S}", self.manifests(fault, plan)

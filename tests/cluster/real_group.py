@@ -45,7 +45,7 @@ def standing(
     spec = folder / "spec.yaml"
     spec.write_text(SPEC.format(name=name, launch=launch, image=image, storage=storage))
     where = Where(kubeconfig=kubeconfig, context=None, image=ENGINE_IMAGE, out=folder)
-    scene, _, _ = scene_of(resolve(spec), folder, None, where)
+    scene, _ = scene_of(resolve(spec), folder, None, where)
     with connect(kubeconfig) as cluster, own_namespace(cluster, scene, Progress()):
         outcome = start_group(cluster, scene)
         client = endpoint_client(cluster, scene)

@@ -73,7 +73,7 @@ def served(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     spec = folder / "spec.yaml"
     spec.write_text(SPEC)
     where = Where(kubeconfig=kubeconfig, context=None, image=IMAGE, out=folder)
-    scene, _, _ = scene_of(resolve(spec), folder, None, where)
+    scene, _ = scene_of(resolve(spec), folder, None, where)
     with connect(kubeconfig) as cluster:
         end = time.monotonic() + TOLD_S
         while gpu_shortage(cluster, scene.plan):  # two GPUs a pod, the rest is free for others
