@@ -117,7 +117,8 @@ class FlagCatalog:
 
     def takes_value(self, flag: str) -> bool | None:
         """Tell whether a flag is followed by a value; None if unknown."""
-        return next((h.takes_value for h in self.flags.get(flag, ())), None)
+        histories = self.flags.get(flag)
+        return histories[0].takes_value if histories else None
 
     def nearest(self, flag: str) -> str | None:
         """Return the flag most like this one, for a typing error; None if none is near."""

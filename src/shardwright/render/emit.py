@@ -76,15 +76,17 @@ def _block(lines: list[str], tree: Any, indent: str, explain: bool) -> None:
     if not tree:
         lines.append(f"{indent}{{}}")
     elif isinstance(tree, dict):
-        for key in sorted(tree, key=_rank):
+        for key in _in_order(tuple(tree)):
             _entry(lines, f"{indent}{_scalar(key)}:", tree[key], indent, explain)
     else:
         for item in tree:
             _item(lines, item, indent, explain)
 
 
-def _rank(key: str) -> tuple[int, str]:
-    return _FIRST.get(key, 9), key
+@lru_cache(maxsize=1024)
+def _in_order(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Put keys in their canonical order; objects of a kind have the same few sets of keys."""
+    return tuple(sorted(keys, key=lambda key: (_FIRST.get(key, 9), key)))
 
 
 def _item(lines: list[str], item: Any, indent: str, explain: bool) -> None:
@@ -134,8 +136,9 @@ def _is_literal(text: str) -> bool:
     return (
         "\n" in body
         and not body.startswith((" ", "\n"))
-        and not body.endswith("\n")
-        and all(line.isprintable() and not line.endswith(" ") for line in body.split("\n"))
+        and not body.endswith((" ", "\n"))
+        and " \n" not in body
+        and body.replace("\n", "").isprintable()
     )
 
 
@@ -153,4 +156,4 @@ def _scalar(value: Any) -> str:
         return _text(value)
     if isinstance(value, _NESTED):
         return "{}" if isinstance(value, dict) else "[]"
-    return json.dumps(value)
+    return str(value) if type(value) is int else json.dumps(value)

@@ -37,8 +37,7 @@ def _words(member: Member, mark: str) -> Iterator[tuple[Path, str]]:
 
 
 def _uses_shell(member: Member) -> bool:
-    words = (*(member.container.command or ()), *member.container.args)
-    return any(word.rpartition("/")[2] in _SHELLS for word in words[:3])
+    return any(word.rpartition("/")[2] in _SHELLS for word in member.container.words[:3])
 
 
 def _glued_value(scene: Scene) -> Iterator[Found]:
@@ -65,10 +64,10 @@ def _glued_value(scene: Scene) -> Iterator[Found]:
 def _variable_not_set(scene: Scene) -> Iterator[Found]:
     for member in scene.members:
         container = member.container
-        if member.workload.is_managed or container.has_env_from:
+        if member.workload.is_managed or container.has_env_from or not container.mentions("$("):
             continue
+        in_shell = _uses_shell(member)
         for path, word in _words(member, "$("):
-            in_shell = _uses_shell(member)
             for name in dict.fromkeys(_REFERENCE.findall(word)):
                 is_set = name in container.env or name.startswith(("LWS_", "JOB_COMPLETION"))
                 is_program = in_shell and _CALLED.fullmatch(name)

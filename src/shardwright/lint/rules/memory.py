@@ -65,8 +65,9 @@ def _mounts_itself(member: Member) -> bool:
 
 def _shm_missing(scene: Scene) -> Iterator[Found]:
     for member in scene.members:
-        is_mounted = _mounts_itself(member) or member.container.mount_at(_SHM) is not None
-        if _is_concerned(member) and not is_mounted:
+        if not _is_concerned(member):
+            continue
+        if not _mounts_itself(member) and member.container.mount_at(_SHM) is None:
             need = needed_shm_bytes(member)
             yield Found(
                 object=member.object,

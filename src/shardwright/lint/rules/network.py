@@ -100,8 +100,7 @@ def _interface_unset(scene: Scene) -> Iterator[Found]:
 
 def _exports(member: Member, name: str) -> bool:
     """True if a shell script sets the variable."""
-    words = (*(member.container.command or ()), *member.container.args)
-    return any(f"{name}=" in word for word in words)
+    return member.container.mentions(f"{name}=")
 
 
 def _host_network_dns(scene: Scene) -> Iterator[Found]:

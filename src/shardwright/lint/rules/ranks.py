@@ -165,7 +165,9 @@ def _lws_variables(scene: Scene) -> Iterator[Found]:
     for member in scene.members:
         if member.workload.kind == "LeaderWorkerSet" or member.workload.is_managed:
             continue
-        for word in (*(member.container.command or ()), *member.container.args):
+        if not member.container.mentions("LWS_"):
+            continue
+        for word in member.container.words:
             for name in ("LWS_LEADER_ADDRESS", "LWS_GROUP_SIZE", "LWS_WORKER_INDEX"):
                 if f"$({name})" in word or f"${{{name}" in word or f"${name}" in word:
                     if name in member.container.env or member.container.has_env_from:

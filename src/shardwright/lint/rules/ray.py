@@ -137,8 +137,7 @@ def _host_ip(scene: Scene) -> Iterator[Found]:
 
 
 def _exports(member: Member) -> bool:
-    words = (*(member.container.command or ()), *member.container.args)
-    return any("VLLM_HOST_IP=" in word for word in words)
+    return member.container.mentions("VLLM_HOST_IP=")
 
 
 def _nodes_with_ray(scene: Scene) -> Iterator[Found]:

@@ -68,10 +68,10 @@ def _exposed_ports(service: Service) -> Iterator[Found]:
 
 
 def _ray_without_policy(scene: Scene) -> Iterator[Found]:
-    policies = [
-        (obj.namespace, string_map(dig(obj.data, "spec", "podSelector", "matchLabels")), obj)
-        for obj in scene.by_kind.get("NetworkPolicy", ())
-    ]
+    selectors: dict[str, list[dict[str, str]]] = {}
+    for obj in scene.by_kind.get("NetworkPolicy", ()):
+        selected = string_map(dig(obj.data, "spec", "podSelector", "matchLabels"))
+        selectors.setdefault(obj.namespace, []).append(selected)
     seen: set[int] = set()
     for member in scene.members:
         if not _runs_ray(member) or id(member.workload) in seen:
@@ -79,12 +79,11 @@ def _ray_without_policy(scene: Scene) -> Iterator[Found]:
         seen.add(id(member.workload))
         labels = member.pod.labels
         is_closed = any(
-            namespace == member.workload.namespace
-            and all(
+            all(
                 labels.get(name) == value or name.startswith("ray.io/")
                 for name, value in selector.items()
             )
-            for namespace, selector, _ in policies
+            for selector in selectors.get(member.workload.namespace, ())
         )
         if not is_closed:
             yield Found(

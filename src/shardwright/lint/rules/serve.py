@@ -17,8 +17,11 @@ _CLUSTER = ("spec", "rayClusterConfig")
 
 def _serve_config_gpus(scene: Scene) -> Iterator[Found]:
     for obj in scene.by_kind.get("RayService", ()):
+        config = text(dig(obj.data, "spec", "serveConfigV2"))
+        if _LLM not in config:
+            continue
         gpus = _most_gpus(obj.data)
-        for model, cut, ranks in _engines(text(dig(obj.data, "spec", "serveConfigV2"))):
+        for model, cut, ranks in _engines(config):
             if gpus is None or ranks <= gpus:
                 continue
             yield Found(

@@ -19,6 +19,7 @@ _LLM_API_SINCE = Version((25, 3, 0))
 """First Triton image with the LLM-API backend, whose one process spawns its ranks itself."""
 _ENGINES_GONE = Version((1, 3, 0), -1, 22)
 """First TensorRT-LLM release dated after the engine backend was removed (1.3.0rc22)."""
+_BUILDERS = ("trtllm-build", "convert_checkpoint.py")
 _SIZES = ("TP_SIZE", "TENSOR_PARALLEL_SIZE", "WORLD_SIZE", "TP", "TENSOR_PARALLELISM")
 
 
@@ -36,13 +37,13 @@ def _single_process(scene: Scene) -> Iterator[Found]:
         is_orchestrated = member.container.env_value("TRTLLM_ORCHESTRATOR") == "1"
         if is_launched or is_orchestrated or engine.is_conditional:
             continue
-        known = _stated_ranks(scene, member)
-        gpus = member.container.gpus
+        known, container = _stated_ranks(scene, member), member.container
+        gpus = container.gpus
         if (known or gpus) < 2:
             continue
-        version = version_of(member.container.image, Engine.TRITON)
+        version = version_of(container.image, Engine.TRITON)
         is_old = version is not None and version < _LLM_API_SINCE
-        has_llm_api = _mentions(member, "llmapi") or _mentions(member, "model.yaml")
+        has_llm_api = container.mentions("llmapi") or container.mentions("model.yaml")
         if has_llm_api:
             continue
         count = f"{known} ranks" if known else f"{gpus} GPUs"
@@ -71,7 +72,7 @@ def _stated_ranks(scene: Scene, member: Member) -> int | None:
             continue
         for pod in other.pods:
             for container in (*pod.init_containers, *pod.containers):
-                text = " ".join((*(container.command or ()), *container.args))
+                text = " ".join(container.words)
                 if "convert_checkpoint" in text or "trtllm-build" in text:
                     return _option(text, "--tp_size") * _option(text, "--pp_size")
     return None
@@ -81,11 +82,6 @@ def _option(text: str, name: str) -> int:
     words = text.replace("=", " ").split()
     at = words.index(name) if name in words else -1
     return (integer(words[at + 1]) or 1) if 0 <= at < len(words) - 1 else 1
-
-
-def _mentions(member: Member, word: str) -> bool:
-    words = (*(member.container.command or ()), *member.container.args)
-    return any(word in text for text in words)
 
 
 def _world_size(scene: Scene) -> Iterator[Found]:
@@ -125,11 +121,7 @@ def _engine_build_gone(scene: Scene) -> Iterator[Found]:
                 version = version_of(container.image, Engine.TENSORRT_LLM)
                 if version is None or version < _ENGINES_GONE:
                     continue
-                words = (*(container.command or ()), *container.args)
-                tool = next(
-                    (t for t in ("trtllm-build", "convert_checkpoint.py") if t in " ".join(words)),
-                    None,
-                )
+                tool = next((each for each in _BUILDERS if container.mentions(each)), None)
                 if tool:
                     yield Found(
                         object=workload.manifest,

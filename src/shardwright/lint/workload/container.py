@@ -127,19 +127,14 @@ class Container:
     is_init: bool
     path: Path
     data: dict[str, object]
+    words: tuple[str, ...]
+    """Its whole command line: command, then arguments."""
     gpus: int = 0
     """Whole GPUs the container asks for (0 when it asks for slices only)."""
-
-    @property
-    def has_gpu_slice(self) -> bool:
-        """True if it asks for MIG devices or shared GPUs."""
-        return any(_MIG.match(name) for name in (*self.limits, *self.requests))
-
-    @property
-    def rdma_resources(self) -> tuple[str, ...]:
-        """Extended resources that look like an RDMA device plugin's."""
-        names = {*self.limits, *self.requests} - _NAMELESS
-        return tuple(sorted(name for name in names if _RDMA.search(name)))
+    has_gpu_slice: bool = False
+    """True if it asks for MIG devices or shared GPUs."""
+    rdma_resources: tuple[str, ...] = ()
+    """Extended resources that look like an RDMA device plugin's."""
 
     @property
     def memory_limit_bytes(self) -> int | None:
@@ -150,6 +145,10 @@ class Container:
         """Read a variable's literal value; None when unset or from elsewhere."""
         variable = self.env.get(name)
         return variable.value if variable else None
+
+    def mentions(self, text: str) -> bool:
+        """True if a word of its command line, a script perhaps, holds this text."""
+        return any(text in word for word in self.words)
 
     def mount_at(self, directory: str) -> Mount | None:
         """Find the mount that serves a directory: the longest one that contains it."""
@@ -165,17 +164,22 @@ class Container:
 def read_container(data: dict[str, object], path: Path, *, is_init: bool = False) -> Container:
     """Read one entry of `containers`."""
     resources = mapping(data.get("resources"))
+    limits, requests = _quantities(resources.get("limits")), _quantities(resources.get("requests"))
+    devices = {*limits, *requests} - _NAMELESS
     security = mapping(data.get("securityContext"))
     command = data.get("command")
+    program = _words(command) if isinstance(command, list) and command else None
+    args = _words(data.get("args"))
     return Container(
         name=text(data.get("name")),
         image=parse_image(text(data.get("image"))),
-        command=_words(command) if isinstance(command, list) and command else None,
-        args=_words(data.get("args")),
+        command=program,
+        args=args,
+        words=(*program, *args) if program else args,
         env=_env(data.get("env"), path),
         has_env_from=bool(sequence(data.get("envFrom"))),
-        limits=_quantities(resources.get("limits")),
-        requests=_quantities(resources.get("requests")),
+        limits=limits,
+        requests=requests,
         mounts=tuple(
             Mount(
                 volume=text(mount.get("name")),
@@ -196,7 +200,9 @@ def read_container(data: dict[str, object], path: Path, *, is_init: bool = False
         is_init=is_init,
         path=path,
         data=data,
-        gpus=_gpus(resources),
+        gpus=_gpus(resources) if devices else 0,
+        has_gpu_slice=any(map(_MIG.match, devices)),
+        rdma_resources=tuple(sorted(filter(_RDMA.search, devices))),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -103,25 +102,25 @@ def _leader_worker_set(obj: KubeObject) -> Workload:
     pods: list[Pod] = []
     leader_at = "leaderTemplate" if template.get("leaderTemplate") else "workerTemplate"
     name = "leaderworkerset.sigs.k8s.io/name"
-    leader = read_pod(template.get(leader_at), (*base, leader_at), role=Role.LEADER)
+    leader = read_pod(
+        template.get(leader_at),
+        (*base, leader_at),
+        role=Role.LEADER,
+        labels={name: obj.name, "leaderworkerset.sigs.k8s.io/worker-index": "0"},
+    )
     if leader:
-        index = {"leaderworkerset.sigs.k8s.io/worker-index": "0"}
-        pods.append(_labelled(leader, {name: obj.name, **index}))
+        pods.append(leader)
     worker = read_pod(
         template.get("workerTemplate"),
         (*base, "workerTemplate"),
         role=Role.WORKER,
         count=size - 1,
+        labels={name: obj.name},
     )
     if worker and size > 1:
-        pods.append(_labelled(worker, {name: obj.name}))
+        pods.append(worker)
     replicas = integer(dig(obj.data, "spec", "replicas"))
     return Workload(manifest=obj, pods=tuple(pods), replicas=1 if replicas is None else replicas)
-
-
-def _labelled(pod: Pod, labels: dict[str, str]) -> Pod:
-    """Add the labels a controller puts on every pod of a template."""
-    return dataclasses.replace(pod, labels={**pod.labels, **labels})
 
 
 _RAY_CLUSTER_AT: dict[str, tuple[Path, ...]] = {
@@ -138,10 +137,15 @@ def _ray_cluster(obj: KubeObject) -> Workload:
     for base in _RAY_CLUSTER_AT[obj.kind]:
         spec = mapping(dig(obj.data, *base))
         head_path = (*base, "headGroupSpec", "template")
-        head = read_pod(dig(spec, "headGroupSpec", "template"), head_path, role=Role.RAY_HEAD)
         cluster = {"ray.io/cluster": obj.name, "ray.io/is-ray-node": "yes"}
+        head = read_pod(
+            dig(spec, "headGroupSpec", "template"),
+            head_path,
+            role=Role.RAY_HEAD,
+            labels={**cluster, "ray.io/node-type": "head"},
+        )
         if head:
-            pods.append(_labelled(head, {**cluster, "ray.io/node-type": "head"}))
+            pods.append(head)
         for index, group in mappings(spec.get("workerGroupSpecs")):
             replicas = integer(group.get("replicas"))
             if replicas is None:
@@ -151,9 +155,10 @@ def _ray_cluster(obj: KubeObject) -> Workload:
                 (*base, "workerGroupSpecs", index, "template"),
                 role=Role.RAY_WORKER,
                 count=replicas * (integer(group.get("numOfHosts")) or 1),
+                labels={**cluster, "ray.io/node-type": "worker"},
             )
             if worker:
-                pods.append(_labelled(worker, {**cluster, "ray.io/node-type": "worker"}))
+                pods.append(worker)
     replicas_of_fleet = integer(dig(obj.data, "spec", "replicas"))
     return Workload(
         manifest=obj,

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 from typing import NamedTuple
 
 from shardwright.lint.objects import Path
 from shardwright.lint.reading import mapping, mappings, string_map, text
 from shardwright.lint.workload.container import Container, read_container
 from shardwright.model.units import parse_quantity
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class Role(Enum):
@@ -79,14 +82,23 @@ class Pod:
 
 
 def read_pod(
-    template: object, path: Path, *, role: Role = Role.SOLE, count: int | None = 1
+    template: object,
+    path: Path,
+    *,
+    role: Role = Role.SOLE,
+    count: int | None = 1,
+    labels: Mapping[str, str] = _NONE,
 ) -> Pod | None:
-    """Read a pod template (`metadata` and `spec`); None if there is no pod in it."""
+    """Read a pod template (`metadata` and `spec`); None if there is no pod in it.
+
+    labels: what the controller puts on every pod of the template.
+    """
     data = mapping(template)
     spec = mapping(data.get("spec"))
     if not spec:
         return None
-    return read_pod_spec(spec, (*path, "spec"), data.get("metadata"), role=role, count=count)
+    meta = data.get("metadata")
+    return read_pod_spec(spec, (*path, "spec"), meta, role=role, count=count, labels=labels)
 
 
 def read_pod_spec(
@@ -96,13 +108,14 @@ def read_pod_spec(
     *,
     role: Role = Role.SOLE,
     count: int | None = 1,
+    labels: Mapping[str, str] = _NONE,
 ) -> Pod:
     """Read a pod spec that may stand outside a template."""
     meta = mapping(metadata)
     return Pod(
         role=role,
         count=count,
-        labels=string_map(meta.get("labels")),
+        labels={**string_map(meta.get("labels")), **labels},
         annotations=string_map(meta.get("annotations")),
         containers=tuple(
             read_container(item, (*path, "containers", index))
