@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shardwright.engines.rehearsal import Rehearsal
 from shardwright.model.launch import LaunchPlan, Rank
@@ -86,9 +86,9 @@ def ranks_seen(
 
 
 def match_ranks(plan: LaunchPlan, seen: tuple[RankSeen, ...]) -> tuple[RankMatch, ...]:
-    """Hold every planned rank against the seen one of its index."""
+    """Hold every planned rank against the seen one of its index; the last also tells of others."""
     by_index = {rank.index: rank for rank in seen}
-    return tuple(
+    matches = [
         RankMatch(
             planned=rank,
             member=member.index,
@@ -97,7 +97,12 @@ def match_ranks(plan: LaunchPlan, seen: tuple[RankSeen, ...]) -> tuple[RankMatch
         )
         for member in plan.group.members
         for rank in member.ranks
-    )
+    ]
+    others = sorted(by_index.keys() - {match.planned.index for match in matches})
+    if others and matches:
+        told = tuple(f"rank {index} runs and is not in the plan" for index in others)
+        matches[-1] = replace(matches[-1], differences=matches[-1].differences + told)
+    return tuple(matches)
 
 
 def _differences(rank: Rank, member: int, seen: RankSeen | None) -> tuple[str, ...]:

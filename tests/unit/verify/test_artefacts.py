@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from tests.unit.verify.test_verdict import run
 
 from shardwright.model.request import Slo
@@ -36,3 +37,9 @@ def test_a_client_that_was_the_limit_is_said_once_with_its_remedy():
     text = verdict_text(measured, judge(measured, Slo(ttft_s=0.5)))
     assert text.count("only 4.0 of 8 requests were in flight") == 1
     assert "remedy: give the load generator more cores" in text
+
+
+@pytest.mark.parametrize(("in_flight", "is_client"), [(7.9, True), (8.1, False)])
+def test_the_client_was_the_limit_below_four_fifths_of_what_was_asked(in_flight, is_client):
+    measured = run([0.1] * 100, concurrency=10, effective_concurrency=in_flight)
+    assert ("client-bound" in codes(measured)) is is_client

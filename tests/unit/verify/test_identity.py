@@ -1,8 +1,14 @@
 """Ranks read from lines as vLLM 0.32.0 wrote them on a CPU, addresses and pids changed."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
 from shardwright.engines.vllm_rehearsal import VLLM_REHEARSAL
+from shardwright.model.launch import Rank
 from shardwright.model.running import Line, Seat
-from shardwright.verify.identity import ranks_seen
+from shardwright.verify.identity import RankSeen, match_ranks, ranks_seen
 
 SEATS = (Seat(member=0, address="10.0.0.1"), Seat(member=1, address="10.0.0.2"))
 
@@ -87,3 +93,47 @@ def test_two_members_may_have_the_same_process_ids():
         (1, "(Worker_PP1_TP0 pid=40) INFO Starting to load model /m..."),
     )
     assert [(rank.member, rank.pipeline) for rank in ranks] == [(0, 0), (1, 1)]
+
+
+PLANNED = Rank(index=0, tensor=1, pipeline=1, local_device=1, layers=(2, 3))
+AS_PLANNED = RankSeen(
+    index=0,
+    pid=7,
+    member=1,
+    address="10.0.0.2",
+    local_device=1,
+    tensor=1,
+    pipeline=1,
+    layers=(2, 3),
+)
+
+
+def differences(*ranks):
+    member = SimpleNamespace(index=1, ranks=(PLANNED,))
+    plan = SimpleNamespace(group=SimpleNamespace(members=(member,)))
+    (match,) = match_ranks(plan, ranks)
+    return match.differences
+
+
+def test_a_rank_where_the_plan_has_it_differs_in_nothing():
+    assert differences(AS_PLANNED) == ()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("member", 0, "member planned 1, seen 0"),
+        ("local_device", 0, "local device planned 1, seen 0"),
+        ("tensor", 0, "tensor rank planned 1, seen 0"),
+        ("pipeline", 0, "stage planned 1, seen 0"),
+        ("layers", (0, 3), "layers planned (2, 3), seen (0, 3)"),
+    ],
+)
+def test_each_part_of_a_rank_is_held_against_the_plan(field, value, words):
+    assert differences(replace(AS_PLANNED, **{field: value})) == (f"rank 0: {words}",)
+
+
+def test_a_rank_that_never_spoke_and_one_too_many_are_differences():
+    assert differences() == ("rank 0 never said that it started",)
+    extra = replace(AS_PLANNED, index=1)
+    assert differences(AS_PLANNED, extra) == ("rank 1 runs and is not in the plan",)

@@ -101,6 +101,17 @@ def test_runs_together_tell_how_long_their_windows_are_and_not_those_of_the_firs
     assert window.num_left_out == 2 + 2
 
 
+def test_the_rate_of_runs_together_is_of_all_their_time():
+    # 10 and 30 answers of 11 tokens, in 5 and 20 s, one run after the other
+    runs = (
+        load([sample(i, 1) for i in range(10)], duration_s=5.0),
+        load([sample(i, 1) for i in range(30)], duration_s=20.0, num_failed=3),
+    )
+    together = pooled(runs, 95)
+    assert together.output_tokens_per_s == pytest.approx((110 + 330) / (5 + 20))
+    assert (together.num_completed, together.num_failed) == (40, 3)
+
+
 def test_the_interval_of_a_mean_is_students():
     # t(2, 0.975) = 4.303; s = 1, n = 3: 10 +- 4.303 / sqrt(3)
     found = interval([9.0, 10.0, 11.0])

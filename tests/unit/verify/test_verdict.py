@@ -133,3 +133,9 @@ def test_a_summary_without_records_is_judged_by_itself_and_says_so():
 def test_nothing_completed_is_a_fail():
     empty = run([0.1], num_completed=0, samples=(), ttft=None, itl=None, failed=5)
     assert judge(empty, Slo(ttft_s=0.5)).outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize(("failed", "outcome"), [(1, Outcome.PASS), (2, Outcome.FAIL)])
+def test_more_than_one_request_in_a_hundred_may_not_fail(failed, outcome):
+    measured = run([0.1] * (100 - failed), failed=failed)
+    assert judge(measured, Slo(ttft_s=0.5)).outcome is outcome
