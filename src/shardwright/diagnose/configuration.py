@@ -78,10 +78,15 @@ class Reader:
     before: bytes = b""
     has_left: bool = False
 
+    @property
+    def is_inside(self) -> bool:
+        """Whether the next line may belong to an object."""
+        return bool(self.objects or self.description)
+
     def read(self, lines: bytes) -> Spoken:
         """Take whole lines; say who speaks where."""
         words = _IN_LOG if self.is_log else _ELSEWHERE
-        if not (self.objects or self.description or any(word in lines for word in words)):
+        if not (self.is_inside or any(word in lines for word in words)):
             return Spoken()
         offsets: list[int] = []
         sources: list[Source | None] = []

@@ -8,8 +8,6 @@ torch `[rank8]:`, SGLang `[2025-12-18 10:59:08 DP0 TP0]`, NCCL `host:pid:tid [3]
 from __future__ import annotations
 
 import re
-from collections import Counter
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -23,8 +21,6 @@ MAX_TEXT: Final = 1000
 _ESCAPES: Final = re.compile(
     rb"\x1b(?:\[[0-9;:?<>=!]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[@-Z\\^_a-z])"
 )
-_LEARNT_FROM: Final = 1 << 16
-_MOST_KNOWN: Final = 8
 _CONTROLS: Final = {c: None for c in (*range(32), *range(127, 160)) if c != 9}
 _BIDI: Final = dict.fromkeys(map(ord, "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"))
 
@@ -62,30 +58,9 @@ def strip_escapes(raw: bytes) -> bytes:
     >>> strip_escapes(b"\x1b[31mCUDA\x1b[0m out")
     b'CUDA out'
     """
-    # split and join is a quarter quicker than exchanging each by nothing
+    # split and join is a quarter quicker than exchanging each by nothing, and half again quicker
+    # than looking at each escape in Python
     return b"".join(_ESCAPES.split(raw)) if b"\x1b" in raw else raw
-
-
-@dataclass(slots=True)
-class Colours:
-    """Removes the escape sequences of one document, which are the same few over and over."""
-
-    known: tuple[bytes, ...] = ()
-
-    def strip(self, raw: bytes) -> bytes:
-        """Do as `strip_escapes` does, in a quarter of the time where all are known."""
-        num_escapes = raw.count(b"\x1b")
-        if not num_escapes:
-            return raw
-        # each known sequence has one escape and ends where the expression would end it: where they
-        # account for every escape, taking them out is all that the expression would do
-        if sum(map(raw.count, self.known)) == num_escapes:
-            for sequence in self.known:
-                raw = raw.replace(sequence, b"")
-            return raw
-        seen = Counter(_ESCAPES.findall(raw[:_LEARNT_FROM]))
-        self.known = tuple(s for s, _ in seen.most_common(_MOST_KNOWN) if s.startswith(b"\x1b["))
-        return strip_escapes(raw)
 
 
 def printable(text: str) -> str:

@@ -24,9 +24,9 @@ from shardwright.diagnose.blocks import (
 from shardwright.diagnose.configuration import WORDS, Reader, Spoken
 from shardwright.diagnose.evidence import Block, Document, Evidence, Hit, Source
 from shardwright.diagnose.excerpts import Excerpt
-from shardwright.diagnose.lines import Colours, printable, time_of, worker_of
+from shardwright.diagnose.lines import printable, strip_escapes, time_of, worker_of
 from shardwright.diagnose.literals import Gate, Heat
-from shardwright.diagnose.side_by_side import over_documents
+from shardwright.diagnose.side_by_side import WORTH_FORKING_BYTES, over_documents
 
 CHUNK_BYTES: Final = 1 << 20
 _MAX_HITS: Final = 20
@@ -66,9 +66,14 @@ class Patterns:
         heat: of the document, kept between its chunks. done: patterns not looked for any more.
         """
         heat.num_chunks += 1
-        if self._gate is None and heat.num_chunks > _CHUNKS_UNGATED:
-            self._gate = Gate(self._texts, (MARKER_WORD, *WORDS))
+        if heat.num_chunks > _CHUNKS_UNGATED:
+            self.prepare()
         return None if self._gate is None else self._gate.direct(chunk, heat, done)
+
+    def prepare(self) -> None:
+        """Build the gate, so that processes to come inherit it."""
+        if self._gate is None:
+            self._gate = Gate(self._texts, (MARKER_WORD, *WORDS))
 
     def heat(self) -> Heat:
         """Begin a document with what the one before was full of: ranks of a group write alike."""
@@ -109,7 +114,6 @@ class _Scan:
     line: int = 1
     done: set[int] = field(default_factory=set)
     heat: Heat = field(init=False)
-    colours: Colours = field(default_factory=Colours)
     objects: Reader = field(default_factory=Reader)
     num_asked: Counter[int] = field(default_factory=Counter)
 
@@ -128,12 +132,12 @@ class _Scan:
 
     def feed(self, lines: bytes) -> None:
         """Take whole lines."""
-        text = self.colours.strip(lines)
+        text = strip_escapes(lines)
         if b"\\" in text and b'\\"' in text:  # quotes inside JSON strings; one byte is quicker
             text = text.replace(b'\\"', b'"')
         few = self.patterns.gated(text, self.heat, self.done) if self.blocks else None
-        if few is not None:
-            self._take(text, few)
+        if few is not None:  # no object begins here; one that began before may go on
+            self._take(text, few, self.objects.read(text) if self.objects.is_inside else Spoken())
             return
         for label, part in split_at_markers(text):
             if label is not None:
@@ -142,11 +146,10 @@ class _Scan:
             elif not self.blocks:
                 head = part[:4000].decode("utf-8", "replace")
                 self.begin("", source_of_file(self.document, head))
-            self._take(part, self.patterns.candidates(part))
+            self._take(part, self.patterns.candidates(part), self.objects.read(part))
 
-    def _take(self, part: bytes, indices: Iterable[int]) -> None:
+    def _take(self, part: bytes, indices: Iterable[int], spoken: Spoken) -> None:
         """Run patterns over lines of the last block."""
-        spoken = self.objects.read(part)
         for index in indices:
             if index not in self.done:
                 self._look(index, part, spoken)
@@ -260,7 +263,10 @@ def _scan_document(document: Document, patterns: Patterns) -> _Scanned:
 
 def scan(documents: Iterable[Document], patterns: Patterns, *, num_workers: int = 2) -> Evidence:
     """Read every document once and return what matched, whatever the number of workers."""
-    scans = over_documents(partial(_scan_document, patterns=patterns), list(documents), num_workers)
+    documents = list(documents)
+    if sum(each.num_bytes or 0 for each in documents) >= WORTH_FORKING_BYTES:
+        patterns.prepare()
+    scans = over_documents(partial(_scan_document, patterns=patterns), documents, num_workers)
     blocks: list[Block] = []
     hits: dict[str, list[Hit]] = defaultdict(list)
     counts: Counter[str] = Counter()

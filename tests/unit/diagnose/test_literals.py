@@ -28,7 +28,13 @@ TEXTS = [p.read_text(errors="replace") for p in sorted(DATA.glob("*/*/evidence.t
         (r"(?P<what>ibv_\w+) failed", {" failed"}),
         (r"x(?:optional)?yz", {"yz"}),
         (r"[Rr]ay started", {"ay started"}),
-        (r"^\bword\b$", {"word"}),
+        (r"^\bword\b$", {"\bword\b"}),
+        (
+            r"\b(?:\w*error|warn|fail(?:ed)?|time out)\b",
+            {"error\b", "\bwarn\b", "\bfail", "\btime out\b"},
+        ),
+        (r"(?i)mlx5|\bRoCE\b", {"mlx5", "\broce\b"}),
+        (r"at\b: \d+ (?:\bx+\b)", {"at\b: "}),
     ],
 )
 def test_the_rarest_words_are_chosen(pattern, words):
@@ -40,6 +46,12 @@ def test_a_pattern_is_known_by_another_word_when_one_is_hot():
     assert need.cover(frozenset()) == {"nccl info channel "}
     assert need.cover(frozenset({"nccl info channel "})) == {" via shm/"}
     assert need.cover(frozenset({"nccl info channel ", " via shm/"})) is None
+
+
+def test_a_word_of_its_own_is_not_found_within_another():
+    gate = Gate([r"(?i)\bRoCE\b[^\n]{0,9} slow"], ())
+    assert gate.direct(b"[input_processor.py:99] slow\n", Heat(hot=frozenset({" slow"})), ()) == ()
+    assert gate.direct(b"over roce: slow\n", Heat(hot=frozenset({" slow"})), ()) is None
 
 
 def test_a_pattern_without_a_word_has_no_cover():
