@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 SUMMARY, RECORDS = "profile_export_aiperf.json", "profile_export.jsonl"
 VLLM_RESULT = "vllm-bench.json"
+NAMES = (SUMMARY, VLLM_RESULT, "profile_export_genai_perf.json", "benchmarks.json")
+"""What a folder may hold, of AIPerf, `vllm bench serve` as we start it, genai-perf and guidellm."""
 
 
 def read_runs(paths: Sequence[Path]) -> tuple[Measured, ...]:
@@ -30,13 +32,13 @@ def summaries(path: Path) -> list[Path]:
         return [path]
     numbered = sorted((p for p in path.iterdir() if p.name.isdecimal()), key=lambda p: int(p.name))
     found = [
-        next((folder / n for n in (SUMMARY, VLLM_RESULT) if (folder / n).is_file()), None)
+        next((folder / n for n in NAMES if (folder / n).is_file()), None)
         for folder in (numbered or [path])
     ]
     if None in found:
         raise usage_error(
             "result-not-in-folder",
-            f"{path} holds no {SUMMARY} and no {VLLM_RESULT}",
+            f"{path} holds none of {', '.join(NAMES)}",
             remedy="name the result file, or the folder of one run",
         )
     return [file for file in found if file is not None]

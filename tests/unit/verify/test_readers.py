@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -161,6 +162,122 @@ def test_vllm_bench_with_every_request():
     tpots = [sum(g) / (n - 1) for g, n in zip(raw["itls"], raw["output_lens"], strict=True)]
     assert measured.itl.mean == pytest.approx(sum(tpots) / len(tpots), rel=0.02)
     assert measured.concurrency == raw["max_concurrency"]
+
+
+def test_vllm_benchs_goodput_is_what_it_counts_itself():
+    text = (DATA / "vllm-bench-0.32.0-goodput.json").read_text()
+    raw, measured = json.loads(text), read_result(text, "r.json")
+    # asked with --goodput ttft:150 tpot:60
+    verdict = judge(measured, Slo(ttft_s=0.150, itl_s=0.060))
+    per_request = zip(raw["ttfts"], raw["itls"], raw["output_lens"], strict=True)
+    good = sum(t <= 0.150 and sum(gaps) / (n - 1) <= 0.060 for t, gaps, n in per_request)
+    assert (good, raw["completed"]) == (52, 70)
+    assert verdict.goodput_share == pytest.approx(52 / 70)
+    assert verdict.goodput_per_s == pytest.approx(raw["request_goodput"])
+    assert measured.itl.at(90) == pytest.approx(raw["p90_tpot_ms"] / 1e3)  # not its `itl`, of gaps
+
+
+def genuine_genai_perf(name):
+    folder = DATA / f"genai-perf-{name}"
+    summary = (folder / "profile_export_genai_perf.json").read_text()
+    [experiment] = json.loads((folder / "profile_export.json").read_text())["experiments"]
+    return read_result(summary, "f"), json.loads(summary), experiment["requests"]
+
+
+def content_times(request):
+    """Seconds to each chunk of an answer that holds content; others genai-perf leaves out."""
+    for at, out in zip(request["response_timestamps"], request["response_outputs"], strict=True):
+        event = out["response"].partition("data: ")[2].strip()
+        if not event.startswith("{"):
+            continue
+        choices = json.loads(event)["choices"]
+        if choices and choices[0]["delta"].get("content"):
+            yield (at - request["timestamp"]) / 1e9
+
+
+def test_genai_perfs_figures_are_those_of_its_single_requests():
+    measured, raw, requests = genuine_genai_perf("0.0.16")
+    times = [list(content_times(r)) for r in requests]
+    assert measured.num_completed == len(times) == 12
+    assert measured.ttft.mean == pytest.approx(sum(t[0] for t in times) / 12)
+    assert measured.ttft.at(50) == pytest.approx(median(t[0] for t in times))
+    assert measured.latency.mean == pytest.approx(sum(t[-1] for t in times) / 12)
+    # it names the load beside the bounds of a sweep that was not asked for
+    assert raw["input_config"]["analyze"]["sweep_parameters"]["concurrency"]["max"] == 1024
+    assert measured.concurrency == raw["input_config"]["perf_analyzer"]["stimulus"]["concurrency"]
+    assert measured.model == "meta-llama/Llama-3.1-8B-Instruct"
+    # 6 tokens were asked of each; it tokenizes what it got anew
+    assert measured.output_tokens == 75
+    assert [f.code for f in measured.findings] == ["genai-perf-definitions"]
+
+
+def test_genai_perf_without_streaming_tells_no_first_token():
+    measured, _, requests = genuine_genai_perf("0.0.16-nostream")
+    assert (measured.num_completed, measured.concurrency, measured.ttft) == (12, 2, None)
+    whole = [(r["response_timestamps"][-1] - r["timestamp"]) / 1e9 for r in requests]
+    assert measured.latency.mean == pytest.approx(sum(whole) / 12)
+
+
+GUIDELLM = ("0.3.1", "0.8.1")
+
+
+def guidellm(name):
+    text = (DATA / f"guidellm-{name}.json").read_text()
+    run = json.loads(text)["benchmarks"][-1]
+    return read_result(text, "benchmarks.json"), run, run["requests"]["successful"]
+
+
+@pytest.mark.parametrize("name", GUIDELLM)
+def test_guidellms_figures_are_those_of_its_single_requests(name):
+    measured, run, requests = guidellm(name)
+    assert measured.tool == "guidellm"
+    assert measured.num_completed == len(requests) == len(measured.samples) > 0
+    assert measured.num_failed == len(run["requests"]["errored"])
+    assert measured.output_tokens == sum(r["output_tokens"] for r in requests)
+    firsts = sorted(r["time_to_first_token_ms"] / 1e3 for r in requests)
+    assert measured.ttft.mean == pytest.approx(sum(firsts) / len(firsts))
+    assert measured.ttft.at(50) == pytest.approx(median(firsts))
+    gaps = [r["inter_token_latency_ms"] / 1e3 for r in requests]
+    assert measured.itl.mean == pytest.approx(sum(gaps) / len(gaps))
+    whole = [r["request_latency"] for r in requests]
+    assert measured.latency.mean == pytest.approx(sum(whole) / len(whole))
+    # and the tool's own summary agrees, whose means are over requests where lengths are equal
+    for metric, found in (("time_to_first_token_ms", firsts), ("inter_token_latency_ms", gaps)):
+        told = run["metrics"][metric]["successful"]["mean"] / 1e3
+        assert told == pytest.approx(sum(found) / len(found))
+
+
+@pytest.mark.parametrize("name", GUIDELLM)
+def test_guidellms_times_are_those_between_its_instants(name):
+    measured, _, requests = guidellm(name)
+    for sample, request in zip(measured.samples, requests, strict=True):
+        at = request.get("info", {}).get("timings") or request
+        began = at.get("request_start", at.get("start_time"))
+        first = at.get("first_token_iteration", at.get("first_token_time"))
+        last = at.get("last_token_iteration", at.get("last_token_time"))
+        assert sample.ttft_s == pytest.approx(first - began, abs=1e-5)
+        assert sample.itl_s == pytest.approx((last - first) / (sample.output_tokens - 1), abs=1e-5)
+
+
+def test_guidellms_load_version_and_model_are_told():
+    new, _, requests = guidellm("0.8.1")
+    assert (new.tool_version, new.concurrency, new.requests_per_s) == ("0.8.1", 2, None)
+    delays = [r["request_dispatch_delay"] for r in requests]
+    assert min(delays) < new.send_delay_s < max(delays)
+    old, _, _ = guidellm("0.3.1")  # which does not name itself
+    assert (old.tool_version, old.concurrency, old.send_delay_s) == (None, 2, None)
+    assert new.model == old.model == "meta-llama/Llama-3.1-8B-Instruct"
+
+
+def test_a_sample_of_guidellms_requests_does_not_stand_for_all():
+    """Its --output-sampling keeps a few requests; the summary has them all."""
+    document = json.loads((DATA / "guidellm-0.8.1.json").read_text())
+    kept = document["benchmarks"][0]["requests"]
+    kept["successful"] = kept["successful"][:5]
+    measured = read_result(json.dumps(document), "benchmarks.json")
+    assert (measured.num_completed, measured.samples) == (70, ())
+    told = document["benchmarks"][0]["metrics"]["time_to_first_token_ms"]["successful"]
+    assert measured.ttft.at(95) == pytest.approx(told["percentiles"]["p95"] / 1e3)
 
 
 def test_guidellm_takes_the_last_benchmark_and_says_so():

@@ -2,7 +2,8 @@
 
 Per-request records come from profile_export.jsonl, whose warm-up lines do not count. Times there
 are milliseconds, instants nanoseconds. Seen with AIPerf 0.3.0, 0.8.0 and 0.13.0 (2026-11);
-genai-perf by its docs and by results of its users (perf_analyzer, issue 298), which tell no counts.
+genai-perf 0.0.16 (2026-11), and results of its users of 2024 (perf_analyzer, issue 298), which
+tell no counts.
 """
 
 from __future__ import annotations
@@ -79,7 +80,8 @@ _GENAI_PERF = Finding(
     code="genai-perf-definitions",
     severity=Severity.WARNING,
     what="genai-perf counts tokens and the first token differently from AIPerf",
-    why="its time to first token takes empty first chunks, and reasoning tokens are not counted",
+    why="it leaves out chunks without content: where a model reasons, its first token is the first "
+    "after the reasoning, which is not counted; answers are tokenized anew",
     remedy="measure with AIPerf, its successor, before comparing with other results",
 )
 
@@ -149,7 +151,9 @@ def _model(config: dict[str, Any]) -> str | None:
 
 
 def _load(config: dict[str, Any], name: str) -> Any:
-    found = _find(config, name)
+    """The load that was sent, not the bounds of a sweep that goes by the same name."""
+    sent = {k: v for k, v in config.items() if k != "analyze"}
+    found = _find(sent, name)
     return found if isinstance(found, int | float) else None
 
 
