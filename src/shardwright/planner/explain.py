@@ -36,6 +36,8 @@ def _headline(request: Request, plan: Plan) -> list[str]:
     quantized = f", {request.engine.quantization}" if request.engine.quantization else ""
     where = f"{request.model.id} on {request.cluster.gpu}, {request.engine.name}{quantized}"
     verdict = "" if plan.fits else ": does NOT fit"
+    if any(finding.code == "objective-missed" for finding in plan.findings):
+        verdict = verdict or ": fits, and misses the objective"
     lines = [f"{where}: {layout}, {gpus} on {nodes}{verdict}"]
     if len(plan.stages) > 1:
         lines += [f"  {stage}" for stage in plan.stages]
@@ -51,7 +53,9 @@ def _reasons(request: Request, shape: ModelShape, plan: Plan) -> list[str]:
             f"{shape.num_params / 1e9:,.1f}B parameters"
         )
     ]
-    if plan.kv_tokens is not None:
+    if tight.kv_cache_bytes < 0:
+        lines.append(f"  KV cache  none: {gib(-tight.kv_cache_bytes)} per GPU are missing")
+    elif plan.kv_tokens is not None:
         requests = plan.kv_tokens / plan.max_model_len
         lines.append(
             f"  KV cache  {gib(tight.kv_cache_bytes)} per GPU: {plan.kv_tokens:,} tokens"

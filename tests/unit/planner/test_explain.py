@@ -49,6 +49,18 @@ def test_what_does_not_fit_says_so_and_names_the_least_that_does():
     text = explain(request, shape, plan, changes(request, shape, plan))
     assert "does NOT fit" in text
     assert "TP=8 PP=2 (16 GPUs) is the least that fits" in text
+    assert "KV cache  none: " in text
+    assert "requests will wait" not in text
+
+
+def test_the_first_line_says_that_the_objective_is_missed():
+    path = EXAMPLES / "llama-3.1-70b.yaml"
+    request = load_spec(path.read_text(), str(path)).request
+    request = replace(request, slo=replace(request.slo, itl_s=0.001))  # 1 ms a token
+    shape = load(request.model.id)
+    first = explain(request, shape, make_plan(request, shape)).splitlines()[0]
+    assert first.endswith(": fits, and misses the objective")
+    assert "objective" not in told("llama-3.1-70b.yaml").splitlines()[0]
 
 
 def test_the_least_layout_is_the_smallest_that_serves_one_full_request():
