@@ -18,6 +18,9 @@ _REFERENCE = re.compile(r"(?<!\$)\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
 _SERVICE_LINK = re.compile(r"_SERVICE_(?:HOST|PORT)|_PORT(?:_|$)")
 _CALLED = re.compile(r"[a-z][a-z0-9]*")
 """A word that is more likely a program in a shell's `$(...)` than a variable."""
+_PROGRAM = re.compile(r"[\w./-]+")
+_SHOWN = 50
+"""Characters of a command line that a finding repeats."""
 _ONLY_STRINGS = frozenset({str})
 _SHELLS = ("sh", "bash", "dash", "ash", "zsh")
 _DEFINE = (
@@ -41,6 +44,7 @@ def _uses_shell(member: Member) -> bool:
 
 
 def _glued_value(scene: Scene) -> Iterator[Found]:
+    yield from _glued_program(scene)
     for member in scene.members:
         if not member.command.engines or _uses_shell(member):
             continue
@@ -59,6 +63,30 @@ def _glued_value(scene: Scene) -> Iterator[Found]:
                 if edit and is_simple
                 else None,
             )
+
+
+def _glued_program(scene: Scene) -> Iterator[Found]:
+    """Find a whole command line that stands where the program's name belongs."""
+    for member in scene.members:
+        program = next(iter(member.container.command or ()), "")
+        name, blank, rest = program.partition(" ")
+        if blank and rest.strip() and _PROGRAM.fullmatch(name):
+            yield Found(
+                object=member.object,
+                path=(*member.container.path, "command", 0),
+                what=f"{_shortened(program)!r} is one word: no program has that name",
+                why="No shell splits list items, and the runtime finds no program of that name.",
+                remedy='write every word as an item of its own, or command: ["/bin/sh", "-c", ...]',
+            )
+
+
+def _shortened(words: str) -> str:
+    """Write the first words of a long command line.
+
+    >>> _shortened("python3 -m vllm.entrypoints.openai.api_server --port 8000 --model /models/a")
+    'python3 -m vllm.entrypoints.openai.api_server ...'
+    """
+    return words if len(words) <= _SHOWN else f"{words[:_SHOWN].rpartition(' ')[0].rstrip()} ..."
 
 
 def _variable_not_set(scene: Scene) -> Iterator[Found]:
@@ -117,7 +145,7 @@ RULES = (
     Rule(
         code="argument-holds-two-words",
         severity=Severity.ERROR,
-        title="a flag and its value in one list item",
+        title="a flag and its value, or a whole command line, in one list item",
         why="No shell splits list items: the program gets flag, blank and value as one argument.",
         remedy="write --flag=value, or flag and value as two items",
         references=(_DEFINE,),

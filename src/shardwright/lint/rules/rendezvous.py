@@ -21,7 +21,8 @@ def _rendezvous_name_unknown(scene: Scene) -> Iterator[Found]:
             and (other.engine is not None or other.command.rays)
             for other in scene.members_in(member.workload.namespace)
         )
-        is_sure = has_peers or member.workload.replicas > 1
+        is_alone = len(scene.objects) == 1  # the Service may stand in another file
+        is_sure = has_peers or (member.workload.replicas > 1 and not is_alone)
         yield Found(
             object=site.object,
             path=site.path,

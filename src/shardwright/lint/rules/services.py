@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from shardwright.lint.bundle import Member
+from shardwright.lint.command.invocation import EngineInvocation, host_of
 from shardwright.lint.finding import Fix, Found, Rule
 from shardwright.lint.fixes import add_key, replace_scalar
 from shardwright.lint.groups import Group
 from shardwright.lint.names import Kind
-from shardwright.lint.reading import text
+from shardwright.lint.reading import integer, text
 from shardwright.lint.rules.lifecycle import waits_to_be_ready
 from shardwright.lint.scene import Scene
 from shardwright.lint.services import Service
@@ -135,7 +136,7 @@ def _port_mismatch(scene: Scene) -> Iterator[Found]:
         if port is None or pod.has_sidecars or not _serves(group):
             continue
         declared = group.lead.container.ports
-        known = {port, *declared.values(), *_OTHER_PORTS}
+        known = {port, *declared.values(), *_meeting_ports(group.engine), *_OTHER_PORTS}
         for service in scene.services_of(group.lead.workload, pod):
             if service.is_headless:
                 continue
@@ -157,6 +158,16 @@ def _port_mismatch(scene: Scene) -> Iterator[Found]:
                     ),
                     remedy=f"set targetPort: {port}",
                 )
+
+
+def _meeting_ports(engine: EngineInvocation) -> Iterator[int | None]:
+    """Yield the ports at which the engine's other ranks are told to find it."""
+    address = engine.find(engine.dialect.address) if engine.dialect.address else None
+    if address is not None and address.value:
+        yield host_of(address.value)[1]
+    master = engine.find(("--master-port",))
+    if master is not None:
+        yield integer(master.value)
 
 
 _OTHER_PORTS = frozenset({6379, 8265, 10001, 8001, 8002, 29500, 29501, 20000, 5000})
