@@ -39,7 +39,7 @@ def replay(  # noqa: C901  one loop, so that numba compiles it as it stands
     tokens, head: step times on the grid of `steptime.GRID`; rates: (kv_s, pair_s, seq_s, gap_s,
     prefill_floor_s, prefill_gap_s, lookahead); loop: (concurrency, policy, token budget, KV
     capacity in tokens or 0, steps between looks at the queue, client turnaround in s, steps that
-    are already decided when a request arrives: 0 to 2, most sequences at once, requests that
+    are already decided when a request arrives: 0 or 1, most sequences at once, requests that
     must have been admitted before gaps are counted, batches that take turns on pipeline stages).
     prompts, outputs: tokens per request, in order of submission; residue: output tokens that each
     of the first `concurrency` requests has already behind it (0: a burst of fresh requests).
@@ -88,7 +88,6 @@ def replay(  # noqa: C901  one loop, so that numba compiles it as it stands
     steps = 0
     pure_s = 0.0
     before = 0.0
-    before2 = 0.0
     # TensorRT-LLM admits a request only if its whole answer will fit, others as it grows
     held = 1.0 if policy == WHOLE_PROMPTS else 0.5
     claims = [prompts[r] + held * outputs[r] for r in range(num)]
@@ -96,12 +95,8 @@ def replay(  # noqa: C901  one loop, so that numba compiles it as it stands
         claims[r] -= held * residue[r]
     while finished < num:
         known = clock
-        if depth == 1:
+        if depth == 1 and running > 0:
             known = before
-        elif depth == 2:
-            known = before2
-        if running == 0:
-            known = clock
         waiting = admitted < submitted and arrival[admitted] <= known + 1e-12
         blocked = (
             waiting
@@ -170,7 +165,6 @@ def replay(  # noqa: C901  one loop, so that numba compiles it as it stands
                 decoded += 1.0
                 cached += running
             turn_s = (clock - before) * (1.0 - 1.0 / batches)
-            before2 = before
             before = clock
             step = max(step, floor_s) + prefill_gap_s
             clock += step
@@ -213,7 +207,6 @@ def replay(  # noqa: C901  one loop, so that numba compiles it as it stands
                 elif poll > 1:
                     count = min(count, float(poll - steps % poll))
             count = max(count, 1.0)
-            before2 = before if count < 2 else clock + (count - 2.0) * step
             before = clock + (count - 1.0) * step
             span = count * step + kv_s * batch * count * (count - 1.0) * 0.5
             clock += span

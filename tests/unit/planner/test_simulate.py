@@ -91,9 +91,13 @@ def test_a_closed_loop_submits_the_next_request_when_one_ends():
 
 
 def test_a_step_already_decided_delays_what_arrives_during_it():
-    none = run([10, 10, 10], [9, 3, 3], loop(2, MIXED))
-    one = run([10, 10, 10], [9, 3, 3], loop(2, MIXED, depth=1.0))
-    assert one[0][2] > none[0][2]
+    due = (0.0, 0.0, 0.0204)
+    # a burst until 20 ms, then steps of two tokens; the request comes during the one until 22 ms
+    none = run([10, 10, 10], [50, 50, 5], loop(2, MIXED), due=due)
+    assert none[0][2] == pytest.approx(0.022 + 0.012 - 0.0204)
+    # the step until 24 ms was launched when the one until 22 ms began
+    one = run([10, 10, 10], [50, 50, 5], loop(2, MIXED, depth=1.0), due=due)
+    assert one[0][2] == pytest.approx(0.024 + 0.012 - 0.0204)
 
 
 def test_steps_looked_ahead_delay_only_where_some_sequence_runs():
