@@ -151,7 +151,7 @@ def test_leader_told_to_end_waits_for_its_requests_and_so_do_its_workers(group_o
     group_of_two.engine.in_flight = 0
     for process in ending:
         assert process.wait(60) == 0
-        assert process.stdout.read() == "no request is left\n"
+        assert process.stdout.read() == "the group may end\n"
 
 
 def test_worker_that_is_evicted_alone_makes_the_leader_leave_its_service_first(group_of_two):
@@ -164,6 +164,20 @@ def test_worker_that_is_evicted_alone_makes_the_leader_leave_its_service_first(g
     assert worker.poll() is None
     group_of_two.engine.in_flight = 0
     assert worker.wait(60) == 0
+
+
+def test_leader_of_a_group_that_lost_a_worker_waits_for_no_request(group_of_two):
+    leader = group_of_two.start(0)
+    worker = group_of_two.start(1)
+    await_greetings("127.0.0.1", group_of_two.port)
+    assert becomes(group_of_two, wanted=True)
+    group_of_two.engine.in_flight = 1  # it hangs: nobody finishes it
+    ending = group_of_two.end(0)
+    assert becomes(group_of_two, wanted=False)
+    worker.kill()
+    worker.wait()
+    assert ending.wait(60) == 0
+    assert leader.poll() is None
 
 
 def test_worker_does_not_wait_for_a_leader_that_is_gone(group_of_two):

@@ -213,7 +213,7 @@ def left(monkeypatch, leader, limit_s):
 
 def test_member_waits_while_the_leader_answers_requests(monkeypatch):
     leader = Leader(b"false\n", b"false\n", None, b"", b"false\n", b"true\n")
-    assert left(monkeypatch, leader, 90.0) == ("no request is left", 5.0)
+    assert left(monkeypatch, leader, 90.0) == ("the group may end", 5.0)
 
 
 def test_follower_outlives_its_leader_and_no_longer(monkeypatch):

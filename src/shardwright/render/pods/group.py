@@ -101,7 +101,7 @@ class Health:
 class Drain:
     """What is known of the requests in flight while the group is to end.
 
-    count: how many there are; None when nobody serves any. quiet_s: for how long there must have
+    count: how many there are; None when nobody finishes any. quiet_s: for how long there must have
     been none, since some are still on their way and an engine may count anew only now and then.
     leaving_file: there while a member is about to end; None: nobody looks for it.
     """
@@ -328,9 +328,14 @@ def main() -> None:
 
 
 def _counting(options: argparse.Namespace) -> Callable[[], int | None]:
-    if options.metrics_port is None:
-        return lambda: None
-    return lambda: requests_left(options.metrics_port, options.metrics_path, options.gauges)
+    """Make what counts requests; a group that is broken finishes none, however many there are."""
+
+    def count() -> int | None:
+        if options.metrics_port is None or options.broken_file.exists():
+            return None
+        return requests_left(options.metrics_port, options.metrics_path, options.gauges)
+
+    return count
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def leave(leader: tuple[str, int], limit_s: float, period_s: float) -> str:
             with socket.create_connection(leader, timeout=ANSWER_S) as connection:
                 connection.sendall(b'"leave"\n')
                 if json.loads(connection.makefile("rb").readline()) is True:
-                    return "no request is left"
+                    return "the group may end"
             unheard = 0
         except (OSError, ValueError):
             unheard += 1
