@@ -74,6 +74,10 @@ def test_plans_and_accuracy_use_what_was_fitted_to_the_users_records(call, tmp_p
     after = errors_of(call)
     assert after["ttft_ms"]["mean_abs"] < before["ttft_ms"]["mean_abs"] / 2
     assert after["ttft_ms"]["mean_abs"] == pytest.approx(outcome["after"][0], abs=0.002)
+    shipped = call("accuracy", "--no-local-calibration", "-o", "json")
+    assert json.loads(shipped.stdout)[0]["mean_abs"] == before["ttft_ms"]["mean_abs"]
+    assert shipped.stderr == ""
+    assert "H200-SXM, vllm: calibrated on 10 points of yours" in call("accuracy").stderr
     for gpu, words in (("H200-SXM", 1), ("H100-SXM", 0)):
         spec = tmp_path / f"{gpu}.yaml"
         spec.write_text(SPEC.replace("GPU,", f"{gpu},"))

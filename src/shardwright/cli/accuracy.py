@@ -17,8 +17,15 @@ LATENCY_COLUMNS = ("ttft_ms", "tpot_ms", "request_ms", "output_tokens_s_total")
 @click.command()
 @click.argument("points", metavar="[POINTS.csv]", required=False, type=click.Path(path_type=Path))
 @click.option("--by", default="", help="Columns to group by, such as gpu,engine.")
+@click.option(
+    "--local-calibration/--no-local-calibration",
+    "with_local_fits",
+    default=True,
+    show_default=True,
+    help="Let your own measurements correct the speed, as shardwright calibrate fitted them.",
+)
 @output_option
-def command(points: Path | None, by: str, output: str) -> int:
+def command(points: Path | None, by: str, with_local_fits: bool, output: str) -> int:
     """Predict every row of POINTS.csv and compare with its measured columns; without it, every load
     that your benches have measured.
 
@@ -34,7 +41,11 @@ def command(points: Path | None, by: str, output: str) -> int:
             "nothing-measured", f"{points or 'the records of your benches'} holds no measurement",
             remedy="run shardwright bench SPEC.yaml --sweep first, or pass a table",
         )  # fmt: skip
-    use_local_fits()
+    for fit in use_local_fits() if with_local_fits else ():
+        words = (
+            f"{fit.gpu}, {fit.engine}: calibrated on {fit.num_points} points of yours, {fit.date}"
+        )
+        click.echo(words, err=True)
     predicted, figures = _predicted(rows)
     measured = [c for c in figures if any(row.get(c) for row in rows)]
     if not measured:

@@ -86,7 +86,7 @@ def command(
 
 
 def _text(found: Outcome) -> str:
-    rows = f"{found.num_points} row{'s' if found.num_points > 1 else ''}"
+    rows = f"{found.num_points} row{'' if found.num_points == 1 else 's'}"
     groups = found.grouped_by if found.num_groups > 1 else found.grouped_by.removesuffix("s")
     head = f"{found.gpu}, {found.engine}: {rows} of {found.num_groups} {groups}"
     lines = [head, "  mean error                TTFT    TPOT"]
@@ -97,7 +97,7 @@ def _text(found: Outcome) -> str:
         lines.append(
             "  factors  " + ", ".join(f"{name} {value:g}" for name, value in found.factors)
         )
-    lines += [f"  doubtful: {doubt}" for doubt in found.doubts]
+    lines += [f"  left out: {doubt}" for doubt in found.doubts]
     if found.reason:
         lines.append(f"  refused: {found.reason}")
     elif found.grouped_by == "loads":

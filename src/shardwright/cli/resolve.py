@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from shardwright.model.request import Request
     from shardwright.model.shape import ModelShape
+    from shardwright.planner.coefficients import LocalFit
     from shardwright.spec.load import Loaded
 
 
@@ -35,15 +36,18 @@ class Resolved:
         return replace(self, loaded=replace(self.loaded, request=request))
 
 
-def use_local_fits() -> None:
-    """Let predictions rest on the user's own calibration, where there is one."""
+def use_local_fits() -> tuple[LocalFit, ...]:
+    """Let predictions rest on the user's own calibration, where there is one. Returns its fits."""
     from shardwright.drive.local_fits import fits_file
 
-    if fits_file().is_file():
-        from shardwright.drive.local_fits import read_fits
-        from shardwright.planner.coefficients import use
+    if not fits_file().is_file():
+        return ()
+    from shardwright.drive.local_fits import read_fits
+    from shardwright.planner.coefficients import use
 
-        use(read_fits())
+    fits = read_fits()
+    use(fits)
+    return fits
 
 
 def resolve(path: Path, *, with_local_fits: bool = True) -> Resolved:

@@ -46,6 +46,9 @@ TOO_FAR = 3.0
 they say."""
 DIFFER = 1.5
 """Ratio of two measurements of one load beyond which it is said: four times the noise of a row."""
+WORTH = 0.95
+"""Error on rows it has not seen, over that of what ships, that a fit must come down to; the last few
+per cent are of which rows were measured."""
 NAMED = 3  # rows that a line names
 SECONDS = (0.3e-3, 3e-3)
 """Ratios of measured to predicted that a table in seconds, taken for milliseconds, would have."""
@@ -55,7 +58,7 @@ SECONDS = (0.3e-3, 3e-3)
 class Outcome:
     """One GPU and engine. Errors of TTFT and TPOT are mean absolute relative ones: before, after,
     and of rows whose whole group was left out. fit None: refused, for a reason. doubts: rows that
-    contradict each other.
+    contradict each other, which are not counted and not fitted to.
     """
 
     gpu: str
@@ -170,7 +173,12 @@ def _predicted(rows: Sequence[_Measured], x: Floats) -> Floats:
     return np.log(out).ravel()
 
 
-def _outcome(key: tuple[str, str], rows: list[_Measured], date: str) -> Outcome:
+def _outcome(key: tuple[str, str], found: list[_Measured], date: str) -> Outcome:
+    rows, doubts = _agreeing(found)
+    if not rows:
+        reason = "every row is contradicted by another"
+        return Outcome(gpu=key[0], engine=key[1], num_points=0, num_groups=0, grouped_by="loads",
+                       before=(0.0, 0.0), reason=reason, doubts=doubts)  # fmt: skip
     measured = np.log([r.ttft_s for r in rows] + [r.tpot_s for r in rows])
     off = _predicted(rows, np.zeros(len(KNOBS))) - measured
     names, grouped_by = _grouping(rows)
@@ -181,7 +189,7 @@ def _outcome(key: tuple[str, str], rows: list[_Measured], date: str) -> Outcome:
         num_groups=len(set(names)),
         grouped_by=grouped_by,
         before=_errors(off),
-        doubts=_contradictions(rows),
+        doubts=doubts,
     )
     why = _unfit(refused, off)
     if why:
@@ -199,7 +207,7 @@ def _outcome(key: tuple[str, str], rows: list[_Measured], date: str) -> Outcome:
         after=_errors(_predicted(rows, x) - measured),
         held_out=unseen,
     )
-    if sum(unseen) >= sum(refused.before):
+    if sum(unseen) > WORTH * sum(refused.before):
         why = "rows it has not seen are not predicted better than by what ships"
         return replace(tried, reason=why)
     fit = LocalFit(
@@ -228,22 +236,25 @@ def _unfit(found: Outcome, off: Floats) -> str:
     return ""
 
 
-def _contradictions(rows: list[_Measured]) -> tuple[str, ...]:
-    """Say which rows ask the same and are answered differently."""
+def _agreeing(rows: list[_Measured]) -> tuple[list[_Measured], tuple[str, ...]]:
+    """Leave out rows that ask the same and are answered differently: none of them can be believed
+    more than another. Returns the rest, and which rows are left out.
+    """
     same: dict[Point, list[_Measured]] = {}
     for row in rows:
         same.setdefault(replace(row.point, id=""), []).append(row)
-    out = []
-    for those in same.values():
+    doubts, bad = [], set()
+    for asked, those in same.items():
         for which, name in enumerate(("TTFT", "TPOT")):
             times = sorted(((row.ttft_s, row.tpot_s)[which], row.point.id) for row in those)
             (low, quick), (high, slow) = times[0], times[-1]
             if high > DIFFER * low:
-                out.append(
+                bad.add(asked)
+                doubts.append(
                     f"{slow} and {quick} are of one load and differ {high / low:.1f} times in "
-                    f"{name}; remove what was disturbed"
+                    f"{name}; remove the one that was disturbed"
                 )
-    return tuple(out)
+    return [row for row in rows if replace(row.point, id="") not in bad], tuple(doubts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,17 +78,23 @@ def test_what_is_no_time_is_left_out(text):
     assert f"column ttft_ms is '{text}'" in note
 
 
-def test_rows_of_one_load_that_contradict_each_other_are_said_and_the_fit_says_what_it_can():
+def test_rows_of_one_load_that_contradict_each_other_are_said_and_not_fitted_to():
     slow = corrected((("weight_read", 0.85), ("kv_read", 0.85), ("expert_read", 0.85)))
     good = rows(slow)
     again = {**good[4], "id": "again", "tpot_ms": str(float(good[4]["tpot_ms"]) * 4)}
     near = {**good[5], "id": "near", "tpot_ms": str(float(good[5]["tpot_ms"]) * 1.2)}
     [found], _ = calibrate([*good, again, near], load, DATE)
     assert found.doubts == (
-        "again and tp2-c4 are of one load and differ 4.0 times in TPOT; remove what was disturbed",
+        "again and tp2-c4 are of one load and differ 4.0 times in TPOT; remove the one that was "
+        "disturbed",
     )
+    [without], _ = calibrate([row for row in [*good, near] if row is not good[4]], load, DATE)
+    assert (found.num_points, found.factors) == (9, without.factors)
     [clean], _ = calibrate(good, load, DATE)
     assert clean.doubts == ()
+    [none], _ = calibrate([good[4], again], load, DATE)
+    assert none.fit is None
+    assert none.reason == "every row is contradicted by another"
 
 
 def test_a_table_in_seconds_is_asked_whether_it_is_in_milliseconds():
