@@ -38,7 +38,7 @@ def command(
     goodput: str | None,
     output: str,
 ) -> int:
-    """Judge RESULT.json of AIPerf, genai-perf, `vllm bench serve` or guidellm.
+    """Judge RESULT.json of AIPerf, genai-perf, `vllm bench serve`, guidellm or SGLang.
 
     Several results are runs of one load; a folder of AIPerf, or of numbered runs, does too. As in
     `bench`, the steady state counts where single requests are known.

@@ -47,8 +47,8 @@ they say."""
 DIFFER = 1.5
 """Ratio of two measurements of one load beyond which it is said: four times the noise of a row."""
 WORTH = 0.95
-"""Error on rows it has not seen, over that of what ships, that a fit must come down to; the last few
-per cent are of which rows were measured."""
+"""Error on rows it has not seen, over that of what ships, that a fit must come down to; the last
+few per cent are of which rows were measured."""
 NAMED = 3  # rows that a line names
 SECONDS = (0.3e-3, 3e-3)
 """Ratios of measured to predicted that a table in seconds, taken for milliseconds, would have."""

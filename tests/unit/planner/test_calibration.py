@@ -84,10 +84,8 @@ def test_rows_of_one_load_that_contradict_each_other_are_said_and_not_fitted_to(
     again = {**good[4], "id": "again", "tpot_ms": str(float(good[4]["tpot_ms"]) * 4)}
     near = {**good[5], "id": "near", "tpot_ms": str(float(good[5]["tpot_ms"]) * 1.2)}
     [found], _ = calibrate([*good, again, near], load, DATE)
-    assert found.doubts == (
-        "again and tp2-c4 are of one load and differ 4.0 times in TPOT; remove the one that was "
-        "disturbed",
-    )
+    [doubt] = found.doubts
+    assert doubt.startswith("again and tp2-c4 are of one load and differ 4.0 times in TPOT; remove")
     [without], _ = calibrate([row for row in [*good, near] if row is not good[4]], load, DATE)
     assert (found.num_points, found.factors) == (9, without.factors)
     [clean], _ = calibrate(good, load, DATE)

@@ -218,6 +218,35 @@ def test_genai_perf_without_streaming_tells_no_first_token():
     assert measured.latency.mean == pytest.approx(sum(whole) / 12)
 
 
+def test_sglangs_figures_are_those_of_its_single_requests():
+    text = (DATA / "sglang-bench-0.5.5.jsonl").read_text()
+    raw, measured = json.loads(text), read_result(text, "r.jsonl")
+    assert (measured.tool, measured.num_completed, measured.num_failed) == ("sglang-bench", 70, 0)
+    assert (measured.concurrency, measured.requests_per_s) == (2, None)
+    assert measured.output_tokens == sum(raw["output_lens"]) == 420
+    assert measured.ttft.mean == pytest.approx(sum(raw["ttfts"]) / 70)
+    assert measured.ttft.mean == pytest.approx(raw["mean_ttft_ms"] / 1e3)
+    gaps = [sum(g) / (n - 1) for g, n in zip(raw["itls"], raw["output_lens"], strict=True)]
+    assert measured.itl.mean == pytest.approx(sum(gaps) / 70)
+    # its own ends with the last chunk, ours with the last token
+    assert measured.itl.mean == pytest.approx(raw["mean_tpot_ms"] / 1e3, rel=0.05)
+    assert measured.findings == ()
+
+
+def test_of_a_file_that_sglang_appended_to_the_last_run_is_read():
+    text = (DATA / "sglang-bench-0.5.5.jsonl").read_text()
+    other = text.replace('"max_concurrency":2', '"max_concurrency":8')
+    assert read_result(text + other, "r.jsonl").concurrency == 8
+    short = json.loads(text)
+    for name in ("ttfts", "itls", "errors", "input_lens", "output_lens"):
+        del short[name]
+    summary = read_result(json.dumps(short), "r.jsonl")
+    assert summary.ttft.at(99) == pytest.approx(short["p99_ttft_ms"] / 1e3)
+    assert [f.code for f in summary.findings] == ["failures-not-told"]
+    unstreamed = short | {"mean_ttft_ms": short["mean_e2e_latency_ms"]}
+    assert read_result(json.dumps(unstreamed), "r.jsonl").ttft is None
+
+
 GUIDELLM = ("0.3.1", "0.8.1")
 
 

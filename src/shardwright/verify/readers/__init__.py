@@ -8,7 +8,7 @@ from typing import Any
 
 from shardwright.model.errors import ExitCode, Place, ShardwrightError
 from shardwright.model.measured import Measured
-from shardwright.verify.readers import aiperf, guidellm, vllm_bench
+from shardwright.verify.readers import aiperf, guidellm, sglang, vllm_bench
 
 Document = dict[str, Any]
 
@@ -16,6 +16,7 @@ READERS: tuple[
     tuple[Callable[[Document], bool], Callable[[Document, str | None], Measured]], ...
 ] = (
     (aiperf.recognise, aiperf.read),
+    (sglang.recognise, sglang.read),
     (vllm_bench.recognise, vllm_bench.read),
     (guidellm.recognise, guidellm.read),
 )
@@ -27,7 +28,7 @@ def read_result(text: str, file: str, records: str | None = None) -> Measured:
     Raises ShardwrightError if the file is of none of the tools, or is damaged.
     """
     try:
-        document = json.loads(text)
+        document = _document(text)
     except ValueError as error:
         raise _unreadable(file, f"it is not JSON: {error}") from error
     except RecursionError as error:
@@ -45,12 +46,27 @@ def read_result(text: str, file: str, records: str | None = None) -> Measured:
     raise _unreadable(file, "it is of none of the tools we read")
 
 
+def _document(text: str) -> Any:
+    """Read JSON; of a file to which a tool appends a line each run, the last run."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        lines = [line for line in text.splitlines() if line.strip()]
+        if len(lines) < 2:
+            raise
+        found = [json.loads(line) for line in lines]
+        if not all(isinstance(each, dict) and sglang.recognise(each) for each in found):
+            raise
+        return found[-1]
+
+
 def _unreadable(file: str, what: str) -> ShardwrightError:
     return ShardwrightError(
         code="result-not-readable",
         what=f"{file} is no load-test result: {what}",
         remedy="pass profile_export_aiperf.json (AIPerf), profile_export_genai_perf.json, the "
-        "result of `vllm bench serve --save-result`, or guidellm's benchmarks.json",
+        "result of `vllm bench serve --save-result`, guidellm's benchmarks.json, or the file of "
+        "sglang.bench_serving --output-file",
         place=Place(file=file),
         exit_code=ExitCode.USAGE,
     )
