@@ -38,7 +38,7 @@ def command(points: Path | None, by: str, with_local_fits: bool, output: str) ->
     rows = read_records(points)
     if not rows:
         raise usage_error(
-            "nothing-measured", f"{points or 'the records of your benches'} holds no measurement",
+            "nothing-measured", f"there is no measurement in {points or 'the records of benches'}",
             remedy="run shardwright bench SPEC.yaml --sweep first, or pass a table",
         )  # fmt: skip
     for fit in use_local_fits() if with_local_fits else ():

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from shardwright.lint.objects import KubeObject, Loaded
 
 
+SPEC = "DistributedInference"
+
+
 @click.command()
 @click.argument("manifests", nargs=-1, metavar="[FILE|DIR|-]...")
 @click.option("--strict", is_flag=True, help="Exit 1 for warnings as well.")
@@ -110,6 +113,12 @@ def _load(manifests: tuple[str, ...], live: _Live | None) -> tuple[Loaded, tuple
     loaded = load(tuple(found.sources))
     if not loaded.objects and not loaded.broken:
         click.echo(f"note: no Kubernetes object in {plain(', '.join(manifests))}", err=True)
+    for spec in sorted({each.file for each in loaded.objects if each.kind == SPEC}):
+        click.echo(
+            f"note: {plain(spec)} is a spec, not manifests: shardwright render {plain(spec)} |"
+            " shardwright lint -",
+            err=True,
+        )
     if live is None:
         return loaded, ()
     placed, beside = beside_files(loaded.objects, live.objects, live.namespace)

@@ -57,6 +57,12 @@ def test_nothing_to_lint_is_said():
     assert "no Kubernetes object in -" in result.stderr
 
 
+def test_a_spec_is_told_from_manifests(tmp_path):
+    path = tmp_path / "spec.yaml"
+    path.write_text("apiVersion: shardwright.dev/v1alpha1\nkind: DistributedInference\nspec: {}\n")
+    assert f"shardwright render {path}" in run(path).stderr
+
+
 def test_what_is_not_there_is_an_error():
     result = run("nowhere")
     assert isinstance(result.exception, ShardwrightError)

@@ -8,8 +8,10 @@ from shardwright.drive.memory import MemoryClock, MemoryEndpoint, MemorySupervis
 from shardwright.engines.vllm_rehearsal import VLLM_REHEARSAL
 from shardwright.model.errors import ShardwrightError
 from shardwright.model.request import Mechanism
-from shardwright.model.running import Exited, Seat
+from shardwright.model.running import Exited, Leftovers, Seat
 from shardwright.model.text import SecretValue
+from shardwright.rehearse.cluster_drill import Aftermath
+from shardwright.rehearse.drill import Drill
 from shardwright.rehearse.events import PhaseDone
 from shardwright.rehearse.job import Job
 from shardwright.rehearse.rendezvous import with_rendezvous
@@ -111,6 +113,21 @@ def test_a_good_group_passes_and_every_claim_is_there(theatre):
     assert report.agreement.is_telling
     assert stage.supervisor.stops == 2
     assert "the rehearsal passed" in report_text(report)
+
+
+def test_one_thing_that_did_not_hold_fails_the_rehearsal(theatre):
+    good = theatre().run()
+    aftermath = Aftermath(
+        incident="x", title="x", noticed_by=None, noticed_s=None, recovered_s=5.0, limit_s=60.0,
+        num_asked=3, num_failed=0, failed_s=None, first_failure="",
+    )  # fmt: skip
+    drill = Drill(rank=3, member=1, pid=103, in_flight="failed", health_failed_s=1.0,
+                  exited_s=None, exited=None, recovered_s=9.0)  # fmt: skip
+    assert good.passed
+    assert replace(good, aftermaths=(aftermath,), drill=drill).passed
+    assert not replace(good, aftermaths=(replace(aftermath, recovered_s=None),)).passed
+    assert not replace(good, drill=replace(drill, recovered_s=None)).passed
+    assert not replace(good, leftovers=Leftovers(remaining=("process 7",))).passed
 
 
 def test_commands_are_the_plans_own_with_every_symbol_resolved(theatre):
