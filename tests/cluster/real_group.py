@@ -1,4 +1,4 @@
-"""A group of two pods in which the real engine serves, in a namespace that is gone afterwards."""
+"""A group in which the real engine serves, in a namespace that is gone afterwards."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ apiVersion: shardwright.dev/v1alpha1
 kind: DistributedInference
 metadata: {{name: {name}}}
 spec:
-  model: {{id: meta-llama/Llama-3.1-70B-Instruct}}
+  model: {{id: {model}}}
   engine: {{name: vllm{image}}}
-  cluster: {{gpu: H200-SXM, gpusPerNode: 1, nodes: 2}}
-  parallelism: {{tensor: 1, pipeline: 2}}
+  cluster: {{gpu: H200-SXM, gpusPerNode: 1, nodes: {pods}}}
+  parallelism: {{tensor: 1, pipeline: {pods}}}
   storage: {storage}
   launch: {launch}
 """
@@ -40,10 +40,19 @@ spec:
 def standing(
     name: str, launch: str, kubeconfig: Path, folder: Path, storage: str = "{}"
 ) -> Iterator[tuple[Group, Outcome]]:
-    """Rehearse a spec of TP=1 PP=2 until it serves; storage: its spec.storage."""
+    """Rehearse 70B at TP=1 PP=2 until it serves, or 8B in the one pod that a Deployment has.
+
+    storage: its spec.storage.
+    """
+    model, pods = ("8B", 1) if launch == "deployment" else ("70B", 2)
     image = ", image: 'registry.example/vllm-with-ray:0.33.0'" if "ray" in launch else ""
     spec = folder / "spec.yaml"
-    spec.write_text(SPEC.format(name=name, launch=launch, image=image, storage=storage))
+    spec.write_text(
+        SPEC.format(
+            name=name, launch=launch, image=image, storage=storage, pods=pods,
+            model=f"meta-llama/Llama-3.1-{model}-Instruct",
+        )
+    )  # fmt: skip
     where = Where(kubeconfig=kubeconfig, context=None, image=ENGINE_IMAGE, out=folder)
     scene, _ = scene_of(resolve(spec), folder, None, where)
     with connect(kubeconfig) as cluster, own_namespace(cluster, scene, Progress()):
