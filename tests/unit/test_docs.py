@@ -50,10 +50,9 @@ def commands(text):
 def test_commands_that_a_page_shows_exist_with_their_options(page):
     wrong = []
     for words in commands(page.read_text(encoding="utf-8")):
-        command = shardwright.get_command(None, words[0])
-        while isinstance(command, click.Group) and len(words) > 1:
-            words = words[1:]
-            command = command.get_command(None, words[0])
+        command, rest = shardwright.get_command(None, words[0]), words[1:]
+        while isinstance(command, click.Group) and rest:
+            command, rest = command.get_command(None, rest[0]), rest[1:]
         if command is None:
             wrong.append(" ".join(words))
             continue
