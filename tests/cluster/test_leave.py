@@ -12,9 +12,9 @@ from shardwright.render.names import object_name
 from shardwright.verify.client import Client
 
 pytestmark = pytest.mark.long
-TOKENS = 300
+TOKENS = 1000
 SOON = 20
-"""Tokens after which the pod must have been told, and most of the answer is still to come."""
+"""Tokens after which the pod must have been told; the rest takes longer than an engine to end."""
 
 
 @pytest.mark.parametrize(
