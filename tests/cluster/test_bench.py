@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -35,6 +36,7 @@ spec:
 """
 FEW = ("--input-tokens", "24", "--output-tokens", "4", "--percentile", "50", "--concurrency", "2")
 TOLD_S = 240
+HOW_FAR = re.compile(r"^  [1-9][0-9]* of 5,000 requests answered$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -127,16 +129,21 @@ def test_where_aiperf_cannot_be_pulled_the_engines_own_load_tool_is_used(
     assert served.left() == []
 
 
-def test_an_interrupt_leaves_no_job_behind(served: Served, tmp_path: Path) -> None:
+def test_progress_is_told_and_an_interrupt_leaves_no_job_behind(
+    served: Served, tmp_path: Path
+) -> None:
     command = served.command(tmp_path / "out", "--image", IMAGE, "--requests", 5000)
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    told = tmp_path / "stderr"
+    with told.open("w") as out, subprocess.Popen(command, stderr=out) as process:
         end = time.monotonic() + TOLD_S
-        while not any(name.startswith("Pod/") for name in served.left()):
-            assert time.monotonic() < end
-            assert process.poll() is None
+        while not HOW_FAR.search(told.read_text()):
+            assert time.monotonic() < end, told.read_text()
+            assert process.poll() is None, told.read_text()
             time.sleep(2)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=TOLD_S)
+        process.wait(timeout=TOLD_S)
     assert process.returncode == 130
-    assert said.splitlines()[-1] == "interrupted"
+    said = told.read_text().splitlines()
+    assert said[-1] == "interrupted"
+    assert max(map(len, said)) < 80
     assert served.left() == []
