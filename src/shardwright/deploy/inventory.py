@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 from shardwright.deploy.slots import Slot, instance
 from shardwright.launch.transport import PlannedLinks
 from shardwright.model.cluster import Object, ObjectRef, reference
+from shardwright.model.errors import ShardwrightError
 from shardwright.model.request import parse_fabric
 
 MANAGED = {"app.kubernetes.io/managed-by": "shardwright"}
@@ -135,12 +137,34 @@ def to_object(inventory: Inventory) -> Object:
 
 
 def from_object(obj: Object) -> Inventory:
-    """Read an inventory back.
+    """Read an inventory back. Raises ShardwrightError for one that somebody has changed.
 
     >>> inventory = Inventory(name="llama", namespace="ml", revision=3, pending=True)
     >>> from_object(to_object(inventory)) == inventory
     True
     """
+    try:
+        return _read(obj)
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        OSError,
+        EOFError,
+        zlib.error,
+    ) as error:
+        ref = reference(obj)
+        raise ShardwrightError(
+            code="record-not-readable",
+            what=f"{ref} in namespace {ref.namespace} is no whole record of an endpoint",
+            cause=f"{type(error).__name__}: {error}",
+            remedy=f"kubectl -n {ref.namespace} delete configmap {ref.name}: what the endpoint "
+            "owns is then found by its labels; the manifests to go back to are lost",
+        ) from error
+
+
+def _read(obj: Object) -> Inventory:
     meta, data = obj["metadata"], obj["data"]
     return Inventory(
         name=meta["labels"][INSTANCE],
