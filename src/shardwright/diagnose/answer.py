@@ -19,6 +19,9 @@ _MOST_CAUSES: Final = 5
 _MOST_LINES: Final = 4
 _MOST_RULED_OUT: Final = 4
 _LINE_CHARS: Final = 300
+_BEGIN_CHARS: Final = 60
+_BEFORE_CHARS: Final = 60
+"""Of a line longer than that: so much of its start, and of what is before what was found."""
 _LABELS: Final = ("cause: ", "line: ", "remedy: ", "then: ", "ruled out: ")
 _HANGING: Final = (
     *((label, 8) for label in _LABELS),
@@ -93,10 +96,21 @@ def _root_of(finding: Diagnosis, findings: Sequence[Diagnosis]) -> str | None:
 
 
 def _shown(hit: Hit) -> str:
-    """Show a line where it stands, its columns drawn together."""
-    text = " ".join(hit.text.split())
-    cut = text if len(text) <= _LINE_CHARS else f"{text[:_LINE_CHARS]} ..."
-    return f"{printable(hit.document)}:{hit.line}: {cut}"
+    """Show a line where it stands, its columns drawn together, a long one around what was found."""
+    text, before = _drawn_together(hit.text), _drawn_together(hit.text[: hit.at])
+    if len(text) > _LINE_CHARS:
+        start = len(before) - _BEFORE_CHARS
+        skips = start > _BEGIN_CHARS + len(" ... ")
+        head = f"{text[:_BEGIN_CHARS]} ... " if skips else ""
+        rest = text[start:] if skips else text
+        room = _LINE_CHARS - len(head)
+        text = f"{head}{rest[:room]}{' ...' * (len(rest) > room)}"
+    return f"{printable(hit.document)}:{hit.line}: {text}"
+
+
+def _drawn_together(text: str) -> str:
+    plain = text.replace("\\n", " ") if text.startswith("{") else text  # JSON, ends of lines within
+    return " ".join(plain.split())
 
 
 def paragraphs(text: str) -> list[str]:

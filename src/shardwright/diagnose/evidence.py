@@ -64,7 +64,7 @@ class Hit:
 
     line counts from 1. worker: the process that spoke ("rank 3", "DP0", "10.1.44.7"), as far as
     its prefix tells. time_s: seconds since 1 January of the line's year, None where no stamp is
-    near; years are left out because most engines leave them out.
+    near; years are left out because most engines leave them out. at: where in the text it matched.
     """
 
     document: str
@@ -75,6 +75,7 @@ class Hit:
     worker: str | None = None
     time_s: float | None = None
     values: Mapping[str, str] = field(default_factory=dict)
+    at: int = 0
 
     @property
     def order(self) -> tuple[int, int]:

@@ -16,6 +16,10 @@ import re2
 MAX_TEXT: Final = 1000
 """Characters of a line shown; the rest of a longer one is cut."""
 
+_KEPT: Final = 200
+"""Characters kept at the start of a longer line, where its stamp and level are, and before what was
+found in it."""
+
 # the standard library's: coloured logs have an escape in every line, and RE2's binding substitutes
 # one by one in Python; each alternative consumes what it reads and none can backtrack far
 _ESCAPES: Final = re.compile(
@@ -71,6 +75,22 @@ def printable(text: str) -> str:
     """
     shown = text.translate(_CONTROLS).translate(_BIDI)
     return shown if len(shown) <= MAX_TEXT else shown[:MAX_TEXT] + " ..."
+
+
+def excerpt(text: str, at: int) -> tuple[str, int]:
+    """Make a line printable; cut a long one around a place in it, and say where that is then.
+
+    >>> text, at = excerpt("ERROR " + 5000 * "x" + " CUDA out of memory", 5007)
+    >>> text[:8], text[at:]
+    ('ERROR xx', 'CUDA out of memory')
+    """
+    shown = text.translate(_CONTROLS).translate(_BIDI)
+    at = len(text[:at].translate(_CONTROLS).translate(_BIDI))
+    if len(shown) <= MAX_TEXT or at < MAX_TEXT - 2 * _KEPT:
+        return printable(text), at
+    head = f"{shown[:_KEPT]} ... {shown[at - _KEPT : at]}"
+    rest = shown[at : at + MAX_TEXT - len(head)]
+    return f"{head}{rest}{' ...' * (at + len(rest) < len(shown))}", len(head)
 
 
 def worker_of(text: str) -> str | None:

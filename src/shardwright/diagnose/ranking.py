@@ -41,6 +41,7 @@ _IN_PASSING: Final = re.compile(
 )
 _TELLING: Final = 0.6
 """From this weight a signal is a failure by itself, so a line said in passing cannot carry it."""
+_FIGURES: Final = re.compile(r"\d+")
 _PLACE: Final = re.compile(r"\{([a-z]+)\}")
 
 
@@ -149,11 +150,13 @@ def _present(signals: Iterable[Signal], evidence: Evidence) -> dict[str, tuple[H
 
 
 def _lines(groups: Iterable[tuple[Hit, ...]]) -> tuple[Hit, ...]:
-    """Return the first line of each signal, then more of the strongest, no line twice."""
+    """Return the first line of each signal, then more of the strongest, none twice, nor one that a
+    process says again with other figures.
+    """
     groups = list(groups)
-    chosen: dict[tuple[str, int], Hit] = {}
+    chosen: dict[tuple[str, str | None, str], Hit] = {}
     for hit in [g[0] for g in groups] + [h for g in groups for h in g[1:3]]:
-        chosen.setdefault((hit.document, hit.line), hit)
+        chosen.setdefault((hit.document, hit.worker, _FIGURES.sub("0", hit.text)), hit)
     return tuple(list(chosen.values())[:_MAX_EVIDENCE])
 
 

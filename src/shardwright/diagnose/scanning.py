@@ -24,7 +24,7 @@ from shardwright.diagnose.blocks import (
 from shardwright.diagnose.configuration import WORDS, Reader, Spoken
 from shardwright.diagnose.evidence import Block, Document, Evidence, Hit, Source
 from shardwright.diagnose.excerpts import Excerpt
-from shardwright.diagnose.lines import printable, strip_escapes, time_of, worker_of
+from shardwright.diagnose.lines import excerpt, printable, strip_escapes, time_of, worker_of
 from shardwright.diagnose.literals import Gate, Heat
 from shardwright.diagnose.side_by_side import WORTH_FORKING_BYTES, over_documents
 
@@ -38,6 +38,10 @@ _ENOUGH: Final = 1000
 _CHUNKS_UNGATED: Final = 8
 """Chunks of the first document read without the gate, which takes a tenth of a second to build."""
 _LOOK_BACK_BYTES: Final = 2000
+_LINE_BYTES: Final = 8000
+_FAR_BYTES: Final = 4000
+_NEAR_BYTES: Final = 500
+"""Of a longer line its start and what is around the match are looked at."""
 
 
 class Patterns:
@@ -187,19 +191,24 @@ class _Scan:
                     continue
             line += part.count(b"\n", counted_to, start)
             counted_to = start
-            hit = self._hit(part, (start, match.end()), index, line, source)
+            hit = self._hit(part, (start, match.start(), match.end()), index, line, source)
             for name in names:
                 self.hits[name].append(hit)
         if self.counts[names[0]] > _ENOUGH:
             self.done.add(index)
 
     def _hit(
-        self, part: bytes, place: tuple[int, int], index: int, line: int, source: Source
+        self, part: bytes, place: tuple[int, int, int], index: int, line: int, source: Source
     ) -> Hit:
-        start, match_end = place
+        start, found, match_end = place
         end = part.find(b"\n", match_end)
-        raw = part[start : end if end >= 0 else len(part)][:8000]
-        text = raw.decode("utf-8", "replace")
+        raw = part[start : end if end >= 0 else len(part)]
+        offset = found - start
+        if offset > _FAR_BYTES:  # JSON logs keep whole tracebacks in one line
+            raw = raw[:_NEAR_BYTES] + b" ... " + raw[offset - _NEAR_BYTES :]
+            offset = 2 * _NEAR_BYTES + len(b" ... ")
+        text = raw[:_LINE_BYTES].decode("utf-8", "replace").rstrip("\r")
+        shown, at = excerpt(text, len(raw[:offset].decode("utf-8", "replace")))
         before = part[max(0, start - _LOOK_BACK_BYTES) : start].decode("utf-8", "replace")
         values = {
             key.rstrip("0123456789"): printable(value).strip()
@@ -208,7 +217,7 @@ class _Scan:
         }
         return Hit(
             document=self.document, block=len(self.blocks) - 1,
-            source=source, line=line, text=printable(text.rstrip("\r")),
+            source=source, line=line, text=shown, at=at,
             worker=worker_of(text), time_s=_time(text, before), values=values,
         )  # fmt: skip
 

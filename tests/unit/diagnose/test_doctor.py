@@ -212,3 +212,53 @@ def test_a_hint_above_something_certain_does_not_call_all_uncertain():
         "w:1:9 [0] misc/socket.cc:72 NCCL WARN socketProgress: Connection closed by remote peer\n"
     )
     assert as_text(report_of(slow_and_ended)).startswith("What ended it is not certain;")
+
+
+def test_a_long_line_is_shown_around_what_was_found_in_it():
+    """As JSON logs have it: a whole traceback in one line, its error last."""
+    frames = "".join(f'  File \\"/opt/vllm/m{n}.py\\", line {n}, in f\\n' for n in range(400))
+    line = (
+        '{"time": "2026-11-27T03:02:11Z", "level": "ERROR", "message": "Traceback:\\n'
+        f'{frames}ValueError: No available memory for the cache blocks. Try"}}\n'
+    )
+    for text in (line, line.replace(frames, frames[:700])):
+        report = report_of(text)
+        assert codes(report) == ["kv-cache-too-small"]
+        hit = report.findings[0].evidence[0]
+        assert hit.text.startswith('{"time": "2026-11-27T03:02:11Z", "level": "ERROR"')
+        assert hit.text[hit.at :].startswith("No available memory")
+        assert len(hit.text) <= 1010
+        shown = as_text(report)
+        assert 'rank0.log:1: {"time": "2026-11-27T03:02:11Z"' in shown
+        assert "No available memory for the cache blocks" in shown
+        assert max(map(len, shown.splitlines())) < 500
+
+
+def test_what_a_process_says_again_is_shown_once():
+    refused = (
+        "[W1127 {clock}.444 socket.cpp:767] [c10d] The client socket has failed to connect to "
+        "[llm-0.llm]:29500 (errno: 110 - Connection timed out).\n"
+    )
+    text = "".join(refused.format(clock=f"02:5{n}:12") for n in range(5))
+    found = report_of(text).findings[0]
+    assert (found.code, [h.line for h in found.evidence]) == ("store-timeout", [1])
+    assert "at llm-0.llm:29500" in found.cause
+    assert "`nc -vz llm-0.llm 29500`" in found.remedy
+
+
+def test_the_scheduler_is_quoted_without_its_afterthought():
+    text = (
+        "--- source: kubectl get events\n8m  Warning  FailedScheduling  pod/llm-1  0/12 nodes are "
+        "available: 4 Insufficient nvidia.com/gpu, 8 node(s) didn't match Pod's node "
+        "affinity/selector. preemption: 0/12 nodes are available: 12 Preemption is not helpful.\n"
+    )
+    first = report_of(text).findings[0]
+    assert first.cause.endswith("8 node(s) didn't match Pod's node affinity/selector.")
+    assert "preemption" not in first.cause
+
+
+def test_a_group_that_has_served_has_working_copies_between_gpus():
+    channel = "n0:83:990 [3] NCCL INFO Channel 00/0 : 3[3] -> 4[4] via P2P/CUMEM\n"
+    served = "INFO Engine 000: Avg generation throughput: 93.0 tokens/s, Running: 12 reqs\n"
+    assert "gpu-p2p-broken" in codes(report_of(channel + WATCHDOG))
+    assert codes(report_of(channel + served + WATCHDOG)) == ["collective-timeout"]
