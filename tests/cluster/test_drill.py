@@ -84,11 +84,17 @@ def test_the_group_comes_back(strike: str, cell: tuple[str, Group]) -> None:
 
 def test_what_happens_to_the_cluster(engine_bed: Path, tmp_path: Path) -> None:
     """A node is drained, DNS is cut, the API server restarts: others on the bed feel it as well."""
+    seen: list[Aftermath] = []
+
+    def suffer(group: Group, incident: Incident) -> None:
+        seen.append(suffered(group, incident))
+        record("lws", {incident.name: as_record(seen[-1])})
+
     with standing("drill-lws", "lws", engine_bed, tmp_path) as (group, _):
-        seen = [suffered(group, each) for each in (dns_cut(), dns_cut_and_killed(group))]
+        suffer(group, dns_cut())
+        suffer(group, dns_cut_and_killed(group))
         with uncordoned() as cordon:
-            seen.append(suffered(group, node_drained(group, cordon)))
-        record("lws", {each.incident: as_record(each) for each in seen})
+            suffer(group, node_drained(group, cordon))
     assert [each.incident for each in seen if each.recovered_s is None] == []
 
 
