@@ -44,7 +44,7 @@ class Engine(Strict):
     )
     """Type of the KV cache."""
     max_model_len: Tokens | None = None
-    """Longest prompt plus answer, tokens; by default what the workload needs."""
+    """Longest prompt plus answer, tokens; by default four times that of the workload, or 8192."""
     max_num_seqs: Count | None = None
     """Most sequences in one step."""
     max_num_batched_tokens: Tokens | None = None
