@@ -129,8 +129,8 @@ def write_margin(data: list[Row]) -> None:
     """Write the margins of the search: of pairs with rows, and of pairs without."""
     out = {
         "about": "Factors on predicted TPOT; written by scripts/calibrate.py, do not edit.",
-        "source": "least margin with under 12 % of limits broken: known: calibration/held-out/"
-        "layout.csv, new: calibration/held-out/pair.csv",
+        "source": "least margin, to 5 %, with under 10 % of limits broken: known: "
+        "calibration/held-out/layout.csv, new: calibration/held-out/pair.csv",
         "known": accuracy_tables.least_margin(data, *read_held_out("layout", data)),
         "new": accuracy_tables.least_margin(data, *read_held_out("pair", data)),
         "known_pairs": sorted({r.pair for r in data}),

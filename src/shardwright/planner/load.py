@@ -96,12 +96,13 @@ def _open_loop(point: Point, sched: Scheduling, slots: int) -> Load:
 
 def _lengths(point: Point, sched: Scheduling, num: int) -> tuple[list[float], list[float]]:
     rng = random.Random(7)  # noqa: S311
-    means = (point.isl_mean, point.osl_mean)
-    if sched.has_fixed_lengths:
-        means = (float(point.isl), float(point.osl))
     missed = 1 - point.prefix_hit_rate
-    prompts = [max(1.0, p * missed) for p in _uniform(rng, point.isl, means[0], num)]
-    return prompts, _uniform(rng, point.osl, means[1], num)
+    if sched.has_fixed_lengths:
+        prompt = float(int(point.isl_mean or point.isl))
+        output = float(int(point.osl_mean or point.osl))
+        return [max(1.0, prompt * missed)] * num, [output] * num
+    prompts = _uniform(rng, point.isl, point.isl_mean, num)
+    return [max(1.0, p * missed) for p in prompts], _uniform(rng, point.osl, point.osl_mean, num)
 
 
 def _uniform(rng: random.Random, nominal: int, mean: float | None, num: int) -> list[float]:

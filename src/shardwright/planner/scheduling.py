@@ -28,8 +28,9 @@ class Scheduling:
     """What `simulate.replay` has to know of an engine. token_budget: tokens per step;
     depth: steps already decided when a request arrives; poll_steps: steps between looks at the
     queue; requests_per_slot: requests of a measured run, per unit of concurrency; run_requests: all
-    requests of an offline run of equal lengths, 0: it goes on. limits_each_stage: max_num_seqs
-    holds for each of the batches that take turns on pipeline stages, not for their sum.
+    requests of an offline run of equal lengths, 0: it goes on. has_fixed_lengths: every request of
+    a measured run has the mean lengths. limits_each_stage: max_num_seqs holds for each of the
+    batches that take turns on pipeline stages, not for their sum.
     """
 
     policy: int
