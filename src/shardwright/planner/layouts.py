@@ -42,6 +42,20 @@ def num_nodes_per_replica(layout: Layout, gpus_per_node: int) -> int:
     return -(-layout.gpus_per_replica // gpus_per_node)
 
 
+def num_nodes(layout: Layout, gpus_per_node: int) -> int:
+    """Nodes all replicas occupy; small ones share a node.
+
+    >>> num_nodes(Layout(tensor_parallel=2, replicas=5), 8)
+    2
+    >>> num_nodes(Layout(tensor_parallel=8, pipeline_parallel=2, replicas=2), 8)
+    4
+    """
+    on_one = gpus_per_node // layout.gpus_per_replica
+    if on_one:
+        return -(-layout.replicas // on_one)
+    return layout.replicas * num_nodes_per_replica(layout, gpus_per_node)
+
+
 def _largest_tensor_parallel(limit: int, shape: ModelShape, engine: Engine) -> int:
     for tensor in range(limit, 0, -1):
         layout = Layout(tensor_parallel=tensor)
@@ -64,7 +78,7 @@ def _refuse(layout: Layout, request: Request, shape: ModelShape, engine: Engine)
             exit_code=ExitCode.USAGE,
         )
     cluster = request.cluster
-    nodes = layout.replicas * num_nodes_per_replica(layout, cluster.gpus_per_node)
+    nodes = num_nodes(layout, cluster.gpus_per_node)
     if cluster.nodes is not None and nodes > cluster.nodes:
         raise ShardwrightError(
             code="not-enough-nodes",

@@ -14,7 +14,7 @@ from shardwright.model.shape import ModelShape
 from shardwright.planner.bases import Allowed, Ask, ask_of, asks_of
 from shardwright.planner.cost import cost_of
 from shardwright.planner.fit import fit
-from shardwright.planner.layouts import choose_layout, num_nodes_per_replica
+from shardwright.planner.layouts import choose_layout, num_nodes
 from shardwright.planner.memory import MemoryAnswer
 from shardwright.planner.objective import Objective
 from shardwright.planner.prices import Prices
@@ -121,7 +121,7 @@ def _plan(
     return Plan(
         layout=layout,
         stages=stages_of(engine.split_layers(shape.num_layers, layout.pipeline_parallel)),
-        num_nodes=layout.replicas * num_nodes_per_replica(layout, request.cluster.gpus_per_node),
+        num_nodes=num_nodes(layout, request.cluster.gpus_per_node),
         max_model_len=ask.max_model_len,
         fits=memory.fits,
         basis=ask.basis,

@@ -69,7 +69,7 @@ def turned_down(c: Candidate, chosen: Candidate, pool: Pool, seen: Seen) -> Reje
         other = replayed(seen[chosen.key], slo.percentile)
     more = pool.money(c) > 1.0001 * pool.money(chosen)
     if c.guess.is_saturated or (c.key in seen and seen[c.key].is_saturated):
-        code, reason = "saturated", "the load is more than it can serve: requests would queue"
+        code, reason = "saturated", _serves_less(mine, other, _name(chosen, c))
     elif slo.ttft_s and mine.ttft_s > slo.ttft_s:
         code = "ttft-missed"
         reason = _missed("TTFT", mine.kind, mine.ttft_s, slo.ttft_s, 0)
@@ -120,6 +120,16 @@ def _in_doubt(mine: Figures, other: Figures, c: Candidate, chosen: Candidate) ->
             "nothing was measured, must gain on that"
         )
     return ""
+
+
+def _serves_less(mine: Figures, other: Figures, chosen: str) -> str:
+    """Say how much of a load that is too much for it a layout serves."""
+    have, most = mine.output_tokens_per_s, other.output_tokens_per_s
+    kind = " (estimated)" if "estimated" in mine.kind else ""
+    return (
+        f"the load is more than it can serve: {have:,.0f} output tokens/s against {most:,.0f} of "
+        f"{chosen}{kind}"
+    )
 
 
 def _missed(name: str, kind: str, have_s: float, limit_s: float, digits: int) -> str:

@@ -109,6 +109,8 @@ def _first_that_keeps(pool: Pool, limits: Slo, seen: Seen) -> Candidate | None:
     def over(c: Candidate) -> float:
         return excess(limits, c.guess.ttft_s, c.guess.itl_s)
 
+    if all(c.guess.is_saturated for c in pool.candidates):
+        return _that_serves_most(pool, seen)
     promising = [c for c in pool.candidates if not c.guess.is_saturated and over(c) <= PROMISING]
     nearest: tuple[float, Candidate] | None = None
     for c in promising[:MAX_REPLAYS] or sorted(pool.candidates, key=over)[:3]:
@@ -119,6 +121,12 @@ def _first_that_keeps(pool: Pool, limits: Slo, seen: Seen) -> Candidate | None:
         if nearest is None or far < nearest[0]:
             nearest = far, c
     return nearest[1] if nearest else None
+
+
+def _that_serves_most(pool: Pool, seen: Seen) -> Candidate | None:
+    """Return the layout of most tokens/s where none serves all that is asked."""
+    by_rate = sorted(pool.candidates, key=lambda c: -c.guess.output_tokens_per_s)
+    return max(by_rate[:RIVALS], key=lambda c: _replayed(c, seen).output_tokens_per_s, default=None)
 
 
 def _replay_rivals(pool: Pool, chosen: Candidate, seen: Seen) -> None:

@@ -86,6 +86,19 @@ def test_too_much_load_is_saturated_or_replicated():
     assert "saturated" in saturated or found.speed.is_saturated
 
 
+def test_where_none_serves_the_load_the_one_that_serves_most_is_chosen():
+    asked = request("meta-llama/Llama-3.3-70B-Instruct", Slo(itl_s=0.08), nodes=1, concurrency=4000)
+    found = find(asked)
+    assert found.speed.is_saturated
+    # two copies over two GPUs each hold the weights and little else; one over all four has the
+    # room of both and that of the second copy's weights
+    rates = [r.reason for r in found.rejected if r.code == "saturated"]
+    assert found.chosen.layout.gpus_per_replica > 2
+    assert rates
+    most = round(found.speed.output_tokens_per_s)
+    assert any(f"against {most:,} of {found.chosen.layout}" in reason for reason in rates)
+
+
 def test_every_layout_that_fits_is_chosen_or_turned_down_once():
     found = find(request(model="meta-llama/Llama-3.1-70B"))
     layouts = [r.layout for r in found.rejected]
