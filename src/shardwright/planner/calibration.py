@@ -8,22 +8,20 @@ whole groups of rows are left out in turn, so that the error shown is of rows th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shardwright.facts.gpus import gpu
-from shardwright.model.errors import ShardwrightError, usage_error
+from shardwright.model.errors import ShardwrightError
 from shardwright.model.shape import ModelShape
 from shardwright.planner.coefficients import LocalFit, corrected
-from shardwright.planner.deployment import Setup, engine_of, setup_of
+from shardwright.planner.deployment import Setup, setup_of
 from shardwright.planner.latency import run
-from shardwright.planner.point import Point, point_of
+from shardwright.planner.measured_rows import Measured, Row, agreeing, read_row
 
 Floats = NDArray[np.float64]
-Row = Mapping[str, str]
 
 KNOBS: tuple[tuple[str, float, tuple[tuple[str, int], ...]], ...] = (
     ("memory bandwidth", 0.15, (("weight_read", 1), ("kv_read", 1), ("expert_read", 1))),
@@ -44,8 +42,6 @@ LEAST_POINTS, LEAST_GROUPS = 6, 3
 TOO_FAR = 3.0
 """Median ratio of measured to predicted TTFT, or TPOT, beyond which rows are of other hardware than
 they say."""
-DIFFER = 1.5
-"""Ratio of two measurements of one load beyond which it is said: four times the noise of a row."""
 WORTH = 0.95
 """Error on rows it has not seen, over that of what ships, that a fit must come down to; the last
 few per cent are of which rows were measured."""
@@ -79,12 +75,13 @@ def calibrate(
     rows: Sequence[Row], shape_of: Callable[[str], ModelShape], date: str
 ) -> tuple[tuple[Outcome, ...], tuple[str, ...]]:
     """Fit every (GPU, engine) there are rows of. Returns outcomes, and a line per unusable row."""
-    groups: dict[tuple[str, str], list[_Measured]] = {}
+    groups: dict[tuple[str, str], list[Measured]] = {}
     left_out: dict[str, list[str]] = {}
     for number, row in enumerate(rows, 1):
         name = row.get("id") or f"row {number}"
         try:
-            one = _measured({**row, "id": name}, shape_of)
+            one = read_row({**row, "id": name}, shape_of)
+            _predicted([one], np.zeros(len(KNOBS)))  # raises if it cannot be predicted at all
         except (ShardwrightError, ValueError, KeyError) as error:
             what = error.what if isinstance(error, ShardwrightError) else repr(error)
             left_out.setdefault(what, []).append(name)
@@ -99,55 +96,6 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED]) + more
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Measured:
-    point: Point
-    shape: ModelShape
-    gpu: str
-    engine: str
-    ttft_s: float
-    tpot_s: float
-
-    @property
-    def deployment(self) -> tuple[object, ...]:
-        p = self.point
-        return (p.model, p.dtype, p.quantization, p.tensor_parallel, p.pipeline_parallel)
-
-    @property
-    def load(self) -> tuple[object, ...]:
-        return (self.point.concurrency, self.point.request_rate, self.point.isl, self.point.osl)
-
-
-def _measured(row: Row, shape_of: Callable[[str], ModelShape]) -> _Measured:
-    point = point_of(row)
-    ttft, tpot = _seconds(row, "ttft_ms"), _seconds(row, "tpot_ms")
-    one = _Measured(
-        point=point,
-        shape=shape_of(point.model),
-        gpu=gpu(point.gpu).id,
-        engine=engine_of(point.engine),
-        ttft_s=ttft,
-        tpot_s=tpot,
-    )
-    _predicted([one], np.zeros(len(KNOBS)))  # raises if the deployment cannot be predicted at all
-    return one
-
-
-def _seconds(row: Row, column: str) -> float:
-    text = (row.get(column) or "").strip()
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < np.inf:
-        raise usage_error(
-            "point-not-a-number",
-            f"column {column} is {repr(text) if text else 'empty'}, and not a time",
-            remedy="write what was measured, in milliseconds",
-        )
-    return value / 1e3
-
-
 def factors_of(x: Floats) -> tuple[tuple[str, float], ...]:
     """Turn logarithms of the knobs into factors on coefficients."""
     return tuple(
@@ -157,7 +105,7 @@ def factors_of(x: Floats) -> tuple[tuple[str, float], ...]:
     )
 
 
-def _predicted(rows: Sequence[_Measured], x: Floats) -> Floats:
+def _predicted(rows: Sequence[Measured], x: Floats) -> Floats:
     """Logarithms of predicted TTFT, then of TPOT."""
     k = corrected(factors_of(x))
     setups: dict[tuple[object, ...], Setup] = {}
@@ -173,8 +121,8 @@ def _predicted(rows: Sequence[_Measured], x: Floats) -> Floats:
     return np.log(out).ravel()
 
 
-def _outcome(key: tuple[str, str], found: list[_Measured], date: str) -> Outcome:
-    rows, doubts = _agreeing(found)
+def _outcome(key: tuple[str, str], found: list[Measured], date: str) -> Outcome:
+    rows, doubts = agreeing(found)
     if not rows:
         reason = "every row is contradicted by another"
         return Outcome(gpu=key[0], engine=key[1], num_points=0, num_groups=0, grouped_by="loads",
@@ -236,27 +184,6 @@ def _unfit(found: Outcome, off: Floats) -> str:
     return ""
 
 
-def _agreeing(rows: list[_Measured]) -> tuple[list[_Measured], tuple[str, ...]]:
-    """Leave out rows that ask the same and are answered differently: none of them can be believed
-    more than another. Returns the rest, and which rows are left out.
-    """
-    same: dict[Point, list[_Measured]] = {}
-    for row in rows:
-        same.setdefault(replace(row.point, id=""), []).append(row)
-    doubts, bad = [], set()
-    for asked, those in same.items():
-        for which, name in enumerate(("TTFT", "TPOT")):
-            times = sorted(((row.ttft_s, row.tpot_s)[which], row.point.id) for row in those)
-            (low, quick), (high, slow) = times[0], times[-1]
-            if high > DIFFER * low:
-                bad.add(asked)
-                doubts.append(
-                    f"{slow} and {quick} are of one load and differ {high / low:.1f} times in "
-                    f"{name}; remove the one that was disturbed"
-                )
-    return [row for row in rows if replace(row.point, id="") not in bad], tuple(doubts)
-
-
 @dataclass(frozen=True, slots=True)
 class _Line:
     """The residuals as a linear function of the knobs: off + slopes x."""
@@ -265,7 +192,7 @@ class _Line:
     slopes: Floats
 
     @classmethod
-    def at(cls, rows: list[_Measured], x: Floats, measured: Floats) -> _Line:
+    def at(cls, rows: list[Measured], x: Floats, measured: Floats) -> _Line:
         """Linearise at x."""
         here = _predicted(rows, x) - measured
         slopes = np.empty((len(here), len(KNOBS)))
@@ -289,7 +216,7 @@ class _Line:
         return x
 
 
-def _held_out(rows: list[_Measured], names: list[object], line: _Line, measured: Floats) -> Floats:
+def _held_out(rows: list[Measured], names: list[object], line: _Line, measured: Floats) -> Floats:
     """Residuals of each group, predicted by the fit of all others."""
     out = np.empty(len(measured))
     for name in dict.fromkeys(names):
@@ -299,7 +226,7 @@ def _held_out(rows: list[_Measured], names: list[object], line: _Line, measured:
     return out
 
 
-def _grouping(rows: list[_Measured]) -> tuple[list[object], str]:
+def _grouping(rows: list[Measured]) -> tuple[list[object], str]:
     """Leave out whole deployments where there are enough of them, else whole loads of one."""
     deployments: list[object] = [row.deployment for row in rows]
     if len(set(deployments)) >= LEAST_GROUPS:
