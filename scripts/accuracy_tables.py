@@ -166,8 +166,11 @@ STAGES = """## Own runs on H100: ranks against stages, and FP8
 vLLM 0.25.1 on one, two and four H100 (`h100_latency.csv`, own runs at steady state; not fitted).
 Error: predicted by the shipped calibration over measured. A prompt in one of the batches that take
 turns holds up all of them, which is what the rows with stages show. How long a request waits for
-its batch was modelled with their TTFT in sight. Small models whose steps are short (8B at TP=2,
-PP=2 or in FP8) are predicted up to a fifth too fast under load.
+its batch was modelled with their TTFT in sight. The 8B is predicted up to a fifth too fast under
+load at TP=2, PP=2 or in FP8, and as much too slow in bf16 on one GPU, there and on the H200; its
+GPU stands at the limit of 700 W, and its clock falls from 1,980 MHz to 1,300. Its rows at TP=2 and
+PP=2 with 64 requests are too quick themselves: some of their prompts, the same random numbers as
+those of the load before, lay in the prefix cache.
 
 | model | weights | TP | PP | ISL/OSL | concurrency | TTFT ms | error % | TPOT ms | error % |
 |---|---|---|---|---|---|---|---|---|---|
