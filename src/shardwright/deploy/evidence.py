@@ -118,7 +118,7 @@ def _of_pods(
     events = reading.list("v1", "Event", namespace=namespace)
     told = [each for each in events if each["involvedObject"].get("name") in names]
     if told:
-        found["events.txt"] = "".join(_event_line(each) for each in sorted(told, key=_when))
+        found["events.txt"] = "".join(_event_line(each) for each in sorted(told, key=last_seen))
     described = nodes(reading, pods)
     return found | ({"nodes.txt": described} if described else {})
 
@@ -132,8 +132,8 @@ def _containers(pod: Object) -> list[str]:
     return [c["name"] for c in (*spec.get("initContainers", []), *spec.get("containers", []))]
 
 
-def _when(event: Object) -> str:
-    """Return when it was last seen; RFC 3339 in UTC sorts as text."""
+def last_seen(event: Object) -> str:
+    """Return when an event was last seen; RFC 3339 in UTC sorts as text."""
     series = event.get("series") or {}
     return str(
         series.get("lastObservedTime")
@@ -158,6 +158,6 @@ def _owners(pod: Object) -> set[str]:
 def _event_line(event: Object) -> str:
     about = event["involvedObject"]
     return (
-        f"{_when(event)} {event.get('type', '')} {event.get('reason', '')} "
+        f"{last_seen(event)} {event.get('type', '')} {event.get('reason', '')} "
         f"{about.get('kind', '').lower()}/{about.get('name', '')} {event.get('message', '')}\n"
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from shardwright.deploy.changes import is_leaving
+from shardwright.deploy.evidence import last_seen
 from shardwright.deploy.inventory import COMPONENT, INSTANCE
 from shardwright.deploy.members import seated
 from shardwright.deploy.patience import until_told
@@ -157,12 +158,14 @@ class Watcher:
         except ShardwrightError:
             return "; see the events of the workload"
         told = [
-            str(each.get("message", ""))
+            each
             for each in events
             if each.get("type") == "Warning"
             and str(each["involvedObject"].get("name", "")).startswith(self.instance)
         ]
-        return f": {told[-1]}" if told else "; see the events of the workload"
+        if not told:
+            return "; see the events of the workload"
+        return f": {max(told, key=last_seen).get('message', '')}"
 
     def _workloads(self) -> tuple[Object, ...]:
         labels = {INSTANCE: self.instance}

@@ -42,7 +42,6 @@ class Report:
 
     findings: tuple[Diagnosis, ...]
     unusual: tuple[Hit, ...]
-    num_lines_matched: int
     unread: tuple[str, ...] = ()
 
     @property
@@ -77,7 +76,7 @@ def examine(
     findings = diagnose(evidence, load_causes())
     return Report(
         findings=findings, unusual=() if findings else _unusual(evidence),
-        num_lines_matched=sum(evidence.counts.values()), unread=unread,
+        unread=unread,
     )  # fmt: skip
 
 

@@ -40,8 +40,8 @@ PATIENT_SINCE = "0.18.1"  # first sampled version with --distributed-timeout-sec
 LOG_PATTERNS = {
     "load": r"Starting to load model",
     "weights": r"Model loading took|Loading (?:model )?weights took",
-    "kv-cache": r"KV cache size: [\d,]+ tokens|# (?:GPU|CPU) blocks:",
-    "compile": r"init engine \(profile, create kv cache, warmup model\) took",
+    "compile": r"KV cache size: [\d,]+ tokens|# (?:GPU|CPU) blocks:",
+    "graphs": r"init engine \(profile, create kv cache, warmup model\) took",
     "ready": r"Application startup complete",
 }
 
@@ -196,8 +196,8 @@ def _phases(serve: Serve, role: Role) -> tuple[Phase, ...]:
     return (
         load,
         weights,
-        Phase(name="kv-cache", pattern=LOG_PATTERNS["kv-cache"], budget_s=b.compile_s),
-        Phase(name="compile", pattern=LOG_PATTERNS["compile"], budget_s=b.graphs_s),
+        Phase(name="compile", pattern=LOG_PATTERNS["compile"], budget_s=b.compile_s),
+        Phase(name="graphs", pattern=LOG_PATTERNS["graphs"], budget_s=b.graphs_s),
         Phase(name="ready", pattern=LOG_PATTERNS["ready"], budget_s=60),
     )
 

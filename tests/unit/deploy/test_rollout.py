@@ -307,6 +307,30 @@ def test_a_pod_that_outlasts_its_budget_is_stuck(cluster: MemoryCluster) -> None
     assert outcome.problems[0].startswith("llama-0: image for 102 s, budget 100 s")
 
 
+class NoPods(Kubelet):
+    """A cluster that refuses every pod; two warnings say why, the newest first by name."""
+
+    def _step(self) -> None:
+        for name, when, message in (
+            ("llama.1", "2026-11-27T10:05:00Z", "exceeded quota: gpus"),
+            ("llama.2", "2026-11-27T10:01:00Z", "failed calling webhook"),
+        ):
+            warning = {
+                **an_object("v1", "Event", name, {}),
+                "involvedObject": {"kind": "StatefulSet", "name": "llama"},
+                "type": "Warning",
+                "message": message,
+                "lastTimestamp": when,
+            }
+            self.cluster.put(warning)
+
+
+def test_where_no_pod_is_made_the_newest_warning_says_why(cluster: MemoryCluster) -> None:
+    outcome = deploy(cluster, NoPods(cluster), manifests(), rollback=False)
+    assert outcome.problems[0].startswith("0 of 2 pods exist after")
+    assert outcome.problems[0].endswith(": exceeded quota: gpus")
+
+
 def test_a_job_that_gave_up_ends_the_wait(cluster: MemoryCluster) -> None:
     job = an_object("batch/v1", "Job", "llama-download", {})
     failed = {"type": "Failed", "status": "True", "message": "BackoffLimitExceeded"}
