@@ -5,13 +5,16 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from shardwright.planner.point import FIRST_BURST, Point
+from shardwright.planner.point import FIRST_BURST, SERVICE, Point
 from shardwright.planner.scheduling import Scheduling
 
 MAX_SIMULATED_REQUESTS = 1200
 """Longer runs are cut: later rounds repeat each other, and the burst is weighed as it should be."""
 
 OPEN_LOOP_REQUESTS = 512
+
+SERVICE_SAMPLES = 100
+"""Least requests that a percentile of a service is taken of."""
 
 MOST_WAVES = 9
 """Rounds of an offline run that are replayed; those between repeat each other."""
@@ -38,6 +41,8 @@ def load_of(point: Point, sched: Scheduling, slots: int) -> Load:
         return _open_loop(point, sched, slots)
     if sched.run_requests:
         return _offline(point, sched, slots)
+    if point.window == SERVICE and point.concurrency and slots > 1:
+        return _service(point, sched, slots)
     if point.window != FIRST_BURST or point.concurrency is None:
         return _steady(point, slots)
     rounds = sched.requests_per_slot
@@ -79,6 +84,23 @@ def _steady(point: Point, slots: int) -> Load:
         outputs=[float(point.osl)] * num,
         behind=done,
         burst_share=1.0 if slots == 1 else 0.0,
+        due=[-1.0],
+    )
+
+
+def _service(point: Point, sched: Scheduling, slots: int) -> Load:
+    """Users who know nothing of each other: slots somewhere in their answers, lengths that differ,
+    so that some requests come while another's prompt is computed.
+    """
+    rng = random.Random(13)  # noqa: S311
+    num = max(5 * slots, slots + SERVICE_SAMPLES)
+    prompts, outputs = _lengths(point, sched, num)
+    done = [float(int(rng.random() * (outputs[i] - 1))) for i in range(slots)]
+    return Load(
+        prompts=[p + (done[i] if i < slots else 0.0) for i, p in enumerate(prompts)],
+        outputs=outputs,
+        behind=done,
+        burst_share=0.0,
         due=[-1.0],
     )
 

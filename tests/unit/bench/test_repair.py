@@ -52,15 +52,15 @@ def test_the_first_advice_meets_the_objective_by_the_planners_own_later_word(dep
 
 
 def test_predicted_effects_are_scaled_by_what_was_measured(deployed):
-    slow = repairs(deployed.request, deployed.shape, deployed.plan, measured_at(deployed, 1.5))
-    slower = repairs(deployed.request, deployed.shape, deployed.plan, measured_at(deployed, 1.6))
+    slow = repairs(deployed.request, deployed.shape, deployed.plan, measured_at(deployed, 1.3))
+    slower = repairs(deployed.request, deployed.shape, deployed.plan, measured_at(deployed, 1.4))
     same = {r.field for r in slow} & {r.field for r in slower}
     assert same
     by_field = {r.field: r for r in slow}
     for repair in slower:
         if repair.field in same:
             ratio = repair.ttft_s / by_field[repair.field].ttft_s
-            assert ratio == pytest.approx(1.6 / 1.5, rel=1e-6)
+            assert ratio == pytest.approx(1.4 / 1.3, rel=1e-6)
 
 
 def test_no_advice_where_nothing_is_missed_or_the_prediction_is_of_something_else(deployed):

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from shardwright.planner.latency import predict
 from shardwright.planner.load import load_of
-from shardwright.planner.point import Point
+from shardwright.planner.point import SERVICE, STEADY, Point
 from shardwright.planner.scheduling import scheduling_of
 
 POINT = Point(
@@ -35,3 +36,24 @@ def test_requests_of_a_campaign_with_equal_lengths_all_have_the_mean():
 def test_what_the_prefix_cache_holds_is_not_computed():
     prompts, _ = lengths(replace(POINT, engine_version="0.5.1.post1", prefix_hit_rate=0.5))
     assert prompts == pytest.approx([460.5] * 80)
+
+
+def test_users_of_a_service_start_anywhere_in_their_answers():
+    load = load_of(
+        replace(POINT, window=SERVICE, isl_mean=None, osl_mean=None),
+        scheduling_of(POINT, "sglang", "H100-SXM", "hopper"),
+        4,
+    )
+    assert len(load.prompts) == 104  # a hundred behind the first of each slot
+    assert len(set(load.behind)) == 4
+    assert all(0 <= behind < 141 for behind in load.behind)
+    # a tenth around 128
+    assert 115 <= min(load.outputs) < max(load.outputs) <= 141
+
+
+def test_a_user_who_comes_while_another_prompt_is_computed_waits_for_it():
+    point = replace(POINT, engine="vllm", concurrency=16, isl_mean=None, osl_mean=None)
+    alone = predict(replace(point, window=STEADY))
+    mixed = predict(replace(point, window=SERVICE))
+    assert alone.ttft_tail_s < 1.02 * alone.ttft_s
+    assert mixed.ttft_tail_s > 1.2 * mixed.ttft_s
