@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from shardwright.cli.options import output_option, print_json
+from shardwright.cli.options import calibration_option, output_option, print_json
 from shardwright.cli.records import read_records
 from shardwright.cli.resolve import use_local_fits
 from shardwright.model.errors import ExitCode, usage_error
@@ -17,13 +17,7 @@ LATENCY_COLUMNS = ("ttft_ms", "tpot_ms", "request_ms", "output_tokens_s_total")
 @click.command()
 @click.argument("points", metavar="[POINTS.csv]", required=False, type=click.Path(path_type=Path))
 @click.option("--by", default="", help="Columns to group by, such as gpu,engine.")
-@click.option(
-    "--local-calibration/--no-local-calibration",
-    "with_local_fits",
-    default=True,
-    show_default=True,
-    help="Let your own measurements correct the speed, as shardwright calibrate fitted them.",
-)
+@calibration_option
 @output_option
 def command(points: Path | None, by: str, with_local_fits: bool, output: str) -> int:
     """Predict every row of POINTS.csv and compare with its measured columns; without it, every load

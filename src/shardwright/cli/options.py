@@ -20,6 +20,14 @@ output_option = click.option(
     help="Form of the result on stdout.",
 )
 
+calibration_option = click.option(
+    "--local-calibration/--no-local-calibration",
+    "with_local_fits",
+    default=True,
+    show_default=True,
+    help="Let your own measurements correct the speed, as shardwright calibrate fitted them.",
+)
+
 spec_argument = click.argument("spec", metavar="SPEC.yaml", type=click.Path(path_type=Path))
 
 

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shardwright.cli.options import not_writable, output_option, print_json, spec_argument
+from shardwright.cli.options import (
+    calibration_option,
+    not_writable,
+    output_option,
+    print_json,
+    spec_argument,
+)
 from shardwright.cli.resolve import Resolved, resolve
 from shardwright.model.errors import ExitCode, usage_error
 
@@ -87,13 +93,7 @@ if TYPE_CHECKING:
 )
 @click.option("--years", type=click.FloatRange(min=0.1), help="Years an owned GPU is written off.")
 @click.option("--usd-per-kwh", type=click.FloatRange(min=0), help="Your price of power.")
-@click.option(
-    "--local-calibration/--no-local-calibration",
-    "with_local_fits",
-    default=True,
-    show_default=True,
-    help="Let your own measurements correct the speed, as shardwright calibrate fitted them.",
-)
+@calibration_option
 @output_option
 def command(
     spec: Path,

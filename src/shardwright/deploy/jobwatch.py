@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from shardwright.deploy.jobs import conditions
 from shardwright.deploy.patience import until_told
 from shardwright.deploy.progress import (
+    UNSTARTED,
     PodProgress,
     Stage,
     pod_progress,
@@ -136,13 +137,13 @@ class JobWatch:
 
     def _read(self, each: Object, pod: PodProgress) -> None:
         """Keep the end of the log of a job of one pod; those of many pods have nothing to say."""
-        if not self._is_alone or pod.stage in (Stage.SCHEDULING, Stage.IMAGE):
+        if not self._is_alone or pod.stage in UNSTARTED:
             return
         self.log = log_of(self.cluster, each) or self.log
 
     def _stuck(self, pods: dict[str, PodProgress], now: float) -> tuple[str, ...]:
         """Name pods that will not start; how long one may run is the job's own deadline."""
-        starting = {n: p for n, p in pods.items() if p.stage in (Stage.SCHEDULING, Stage.IMAGE)}
+        starting = {n: p for n, p in pods.items() if p.stage in UNSTARTED}
         since = {name: began for name, (_, began) in self._since.items()}
         return stuck(
             starting, since, now, stage_budgets(self.target.budgets, self.target.schedule_s)

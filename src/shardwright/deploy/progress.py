@@ -47,6 +47,10 @@ class Stage(Enum):
     READY = "ready"
 
 
+UNSTARTED = (Stage.SCHEDULING, Stage.IMAGE)
+"""Stages of a pod of which no container has run yet."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodProgress:
     """One pod. detail: why it waits, in Kubernetes' or the engine's words; broken: it will not."""

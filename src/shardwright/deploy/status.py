@@ -7,10 +7,8 @@ from dataclasses import dataclass, replace
 from shardwright.deploy.inventory import COMPONENT, INSTANCE, MANAGED, Inventory, from_object
 from shardwright.deploy.jobs import has_failed, is_awaited, is_complete
 from shardwright.deploy.jobwatch import last_said, log_of
-from shardwright.deploy.progress import PodProgress, Stage, pod_progress
+from shardwright.deploy.progress import UNSTARTED, PodProgress, Stage, pod_progress
 from shardwright.model.cluster import Cluster, Object
-
-UNSTARTED = (Stage.SCHEDULING, Stage.IMAGE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 All layouts that fit are estimated in closed form; the most promising ones are replayed on the
 engine's scheduler, and the first that keeps the limits is chosen. With the load free, loads are
-chosen too. Without limits: the cheapest that holds the load, then the fastest of these.
+chosen too. Without limits: the cheapest that holds the load, then the fastest of these. Where none
+holds it: the one that serves most.
 """
 
 from __future__ import annotations
