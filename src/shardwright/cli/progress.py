@@ -65,18 +65,29 @@ class Progress:
             return
         if self._live:
             self._shown = text
-            self._stream.write(f"{_CLEAR}{text[: self._width() - 1]}")
+            self._stream.write(f"{_CLEAR}{shortened(text, columns(self._stream) - 1)}")
             self._stream.flush()
         elif text and time.monotonic() - self._waited >= _SAY_EVERY_S:
             self._shown = text
             self._line(text)
 
-    def _width(self) -> int:
-        """Columns; a line that is wrapped could not be written over."""
-        try:
-            return os.get_terminal_size(self._stream.fileno()).columns or _USUAL_WIDTH
-        except (OSError, ValueError):
-            return _USUAL_WIDTH
+
+def columns(stream: TextIO) -> int:
+    """Return the columns of a terminal now: a line that is wrapped could not be written over."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or _USUAL_WIDTH
+    except (OSError, ValueError):
+        return _USUAL_WIDTH
+
+
+def shortened(text: str, width: int) -> str:
+    """Write a text on one line of this width.
+
+    >>> shortened("waiting for weights", 12)
+    'waiting for…'
+    """
+    line = " ".join(text.split("\n"))
+    return line if len(line) <= width else line[: max(width - 1, 0)] + "…"[:width]
 
 
 def _said(event: Event) -> str:

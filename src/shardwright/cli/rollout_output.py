@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TextIO
 
 from shardwright.cli.cluster import change_json, change_line
+from shardwright.cli.progress import columns, shortened
 from shardwright.deploy.target import Done, Event, Milestone, Moved, Told, Waiting
 from shardwright.verify.attempts import Check
 
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 SAY_EVERY_S = 30.0
 """How often a line about waiting is worth keeping in a log; a terminal shows every one."""
 _CLEAR = "\r\x1b[K"
-_NARROW = 79
+_LEAST_NAMED = 12
+"""Characters of what is waited for that are worth their place on a narrow terminal."""
 
 
 class Teller:
@@ -48,12 +51,23 @@ class Teller:
         self._stream.flush()
 
     def _wait(self, event: Waiting) -> None:
-        text = event_line(event)
         if self._live:
-            self._stream.write(f"{_CLEAR}{text[:_NARROW]}")
+            self._stream.write(f"{_CLEAR}{waiting_line(event, columns(self._stream) - 1)}")
             self._stream.flush()
         elif time.monotonic() - self._waited >= SAY_EVERY_S:
-            self._line(text)
+            self._line(event_line(event))
+
+
+def waiting_line(event: Waiting, width: int) -> str:
+    """Write what is waited for on one line of this width: its name gives way before the seconds.
+
+    >>> event = Waiting(what="llama-0 pulls its image", after_s=61, since_s=30, budget_s=600)
+    >>> waiting_line(event, 48)
+    '    61 s  waiting: llama-0 pulls i…, 30 of 600 s'
+    """
+    line = event_line(event)
+    named = max(len(event.what) - max(len(line) - width, 0), _LEAST_NAMED)
+    return shortened(event_line(replace(event, what=shortened(event.what, named))), width)
 
 
 def event_line(event: Event) -> str:
@@ -78,8 +92,8 @@ def event_line(event: Event) -> str:
                 f"{event.step.value}{detail} ({event.took_s:.0f} s of {event.budget_s:.0f} s)"
             )
         case Waiting():
-            budget = f" of {event.budget_s:.0f} s" if event.budget_s else ""
-            return f"{event.after_s:6.0f} s  waiting: {event.what}, {event.since_s:.0f}{budget}"
+            budget = f" of {event.budget_s:.0f}" if event.budget_s else ""
+            return f"{event.after_s:6.0f} s  waiting: {event.what}, {event.since_s:.0f}{budget} s"
         case Done(change=change):
             return f"          {change_line(change)}"
         case Told(text=text):

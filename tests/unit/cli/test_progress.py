@@ -27,7 +27,7 @@ def test_on_a_terminal_one_line_is_written_over_and_never_wraps(monkeypatch):
     progress.say("done")
     assert stream.getvalue() == (
         "\r\x1b[Krun: 80 requests\n"
-        "\r\x1b[K  3 of 80 requests \r\x1b[K"  # 19 of 20 columns, then gone
+        "\r\x1b[K  3 of 80 requests…\r\x1b[K"  # 19 of 20 columns, then gone
         "\r\x1b[Kdone\n"
     )
 
