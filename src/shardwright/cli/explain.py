@@ -1,7 +1,11 @@
-"""`shardwright explain CODE`: the page of one of the doctor's causes."""
+"""`shardwright explain CODE`: the page of one of the doctor's causes, as Markdown, or as plain text
+on a terminal.
+"""
 
 from __future__ import annotations
 
+import re
+import sys
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -35,7 +39,10 @@ def command(code: str | None) -> None:
         raise usage_error(
             "unknown-cause", f"there is no cause {code!r}", remedy=_nearest(wanted, causes.values())
         )
-    click.echo("\n\n".join("\n".join(_folded(page(each), width)) for each in pages))
+    texts = [page(each) for each in pages]
+    if sys.stdout.isatty():
+        texts = ["\n".join(_read(each, width)) for each in texts]
+    click.echo("\n\n".join(texts))
 
 
 def _listed(causes: Iterable[Cause], width: int | None) -> list[str]:
@@ -46,13 +53,23 @@ def _listed(causes: Iterable[Cause], width: int | None) -> list[str]:
     ]  # fmt: skip
 
 
-def _folded(text: str, width: int | None) -> list[str]:
-    """Fold prose; what a program prints stays as it is."""
+def _read(text: str, width: int | None) -> list[str]:
+    """Write Markdown for a reader: headings and prose without their signs, code as it is, set in.
+
+    >>> _read("## oom\\n\\n**No memory** (family `gpu`)\\n```\\nKilled * 2\\n```", 80)
+    ['oom', '===', '', 'No memory (family gpu)', '    Killed * 2']
+    """
     lines: list[str] = []
     is_example = False
     for line in text.splitlines():
-        is_example = is_example != line.startswith("```")
-        lines += [line] if is_example else fold(line, width)
+        if line.startswith("```"):
+            is_example = not is_example
+        elif is_example:
+            lines.append(f"    {line}".rstrip())
+        elif line.startswith("## "):
+            lines += [line[3:], "=" * len(line[3:])]
+        else:
+            lines += fold(re.sub(r"\*\*(.+?)\*\*|`([^`]+)`", r"\1\2", line), width)
     return lines
 
 

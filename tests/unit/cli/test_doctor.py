@@ -1,7 +1,9 @@
 """The doctor's commands over files: what they print and how they end."""
 
 import json
+import os
 import tarfile
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -67,8 +69,22 @@ def test_explain_prints_the_page_and_refuses_unknown_codes():
     assert "## heads-not-divisible" in run(explain.command, "tp-divisibility").stdout
     unknown = run(explain.command, "OOM").exception
     assert (unknown.code, "gpu-oom" in unknown.remedy) == ("unknown-cause", True)
-    wide = run(explain.command, "shm-too-small", env={"COLUMNS": "60"}).stdout
-    prose = wide.split("It shows as:")[0]
+
+
+def test_explain_is_markdown_in_a_pipe_and_plain_text_on_a_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    piped = run(explain.command, "shm-too-small").stdout
+    assert piped.startswith("## shm-too-small\n\n**")
+    assert "\n```\n" in piped
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs, "w") as terminal, redirect_stdout(terminal):
+        explain.command.main(["shm-too-small"], standalone_mode=False)
+        read = os.read(ours, 65536).decode().replace("\r\n", "\n")
+    os.close(ours)
+    assert read.startswith("shm-too-small\n=============\n\n")
+    assert "`" not in read
+    assert "**" not in read
+    prose = read.split("It shows as:")[0]
     assert max(map(len, prose.splitlines())) <= 60
 
 
