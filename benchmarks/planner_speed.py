@@ -59,13 +59,16 @@ class Row:
 def process(argv: list[str]) -> Took:
     """Run a process to its end. Offline: what is compared is planning, not a hub's answer.
 
+    Bytecode is kept as on any user's machine, whatever this shell says: without it every process
+    compiles its sources anew, and the peer's were compiled when it was installed.
     Raises CalledProcessError where it fails: what gave up early has not answered.
     """
+    kept = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     start = time.perf_counter()
     with tempfile.TemporaryFile() as said:
         child = subprocess.Popen(
             argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=said,
-            env={**os.environ, "HF_HUB_OFFLINE": "1"},
+            env={**kept, "HF_HUB_OFFLINE": "1"},
         )  # fmt: skip
         _, status, used = os.wait4(child.pid, 0)
         code = os.waitstatus_to_exitcode(status)
