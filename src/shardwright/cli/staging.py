@@ -148,10 +148,13 @@ def _engine_env(rules: Rehearsal, ranks_per_member: int) -> tuple[EnvVar, ...]:
             value=text(str(plugin)),
             why="a CPU platform whose ranks are spread over nodes as GPUs are",
         ),
-        EnvVar(
-            name=rules.cache_env,
-            value=text(str(cache_directory() / "compiled")),
-            why="what one rehearsal has worked out, the next need not",
+        *(
+            EnvVar(
+                name=name,
+                value=text(str(cache_directory() / "compiled")),
+                why="what one rehearsal has worked out, the next need not",
+            )
+            for name in rules.cache_envs
         ),
     )
 

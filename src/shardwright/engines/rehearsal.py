@@ -43,9 +43,9 @@ class Rehearsal:
     tensor, pipeline, length: spellings of the flags for TP, PP and the longest request in tokens;
     meeting: those that tell members how to meet. env: the CPU engine's environment; partition_env:
     the variable that fixes the layers of each stage; ranks_env: the one that says how many ranks a
-    member has; cache_env: where it keeps what it has worked out. plugin: directory in this package
-    that goes on its PYTHONPATH. programs: executables it must have; cpu_flags: by architecture, the
-    instructions it is compiled for, as /proc/cpuinfo names them.
+    member has; cache_envs: where it and its libraries keep what they have worked out. plugin:
+    directory in this package that goes on its PYTHONPATH. programs: executables it must have;
+    cpu_flags: by architecture, the instructions it is compiled for, as /proc/cpuinfo names them.
 
     rank_pattern: the log line of a rank, with groups `rank`, `pid`, `local` and, where the line
     names it, `address`; role_pattern: any later line of it, with `pid`, `pipeline`, `tensor`;
@@ -63,7 +63,7 @@ class Rehearsal:
     cpu_flags: Mapping[str, tuple[str, ...]]
     partition_env: str
     ranks_env: str
-    cache_env: str
+    cache_envs: tuple[str, ...]
     plugin: str
     rank_pattern: str
     role_pattern: str

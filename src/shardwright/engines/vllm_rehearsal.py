@@ -71,7 +71,8 @@ VLLM_REHEARSAL = Rehearsal(
     ),
     cpu_flags={"x86_64": ("avx2",), "aarch64": ()},
     partition_env="VLLM_PP_LAYER_PARTITION",
-    cache_env="VLLM_CACHE_ROOT",
+    # Inductor makes a folder in TMPDIR where it is asked before vLLM has told it of another
+    cache_envs=("VLLM_CACHE_ROOT", "TORCHINDUCTOR_CACHE_DIR"),
     plugin="vllm_cpu_plugin",
     ranks_env="SHARDWRIGHT_RANKS_PER_NODE",
     rank_pattern=(

@@ -112,12 +112,15 @@ def _image_env(
     per_member = sizes.num_ranks // len(members)
     keeps_cache = any(mount.sub_path for mount in members[0].mounts)
     place = "/tmp/engine-cache"  # noqa: S108
-    scratch = EnvVar(name=rules.cache_env, value=text(place), why="the image is read-only")
+    scratch = (
+        EnvVar(name=name, value=text(place), why="the image is read-only")
+        for name in rules.cache_envs
+    )
     plugin = IMAGE_HOME / "shardwright" / "engines" / rules.plugin
     return (
         EnvVar(name=rules.ranks_env, value=text(str(per_member)), why="ranks stand for GPUs"),
         EnvVar(name="PYTHONPATH", value=text(str(plugin)), why="a CPU platform over several nodes"),
-        *(() if keeps_cache else (scratch,)),
+        *(() if keeps_cache else scratch),
     )
 
 
