@@ -54,6 +54,23 @@ class ClusterContract:
         assert cluster.delete(reference(applied)) is True
         assert cluster.get(reference(applied)) is None
 
+    def test_what_exists_is_not_created_again(self, cluster: Cluster, namespace: str) -> None:
+        created = cluster.create(a_config(namespace, key="1"))
+        assert cluster.get(reference(created)) == created
+        with pytest.raises(ShardwrightError) as told:
+            cluster.create(a_config(namespace, key="2"))
+        assert told.value.code == "object-exists"
+        assert cluster.get(reference(created)) == created
+
+    def test_an_object_is_deleted_only_if_it_is_the_one_that_was_meant(
+        self, cluster: Cluster, namespace: str
+    ) -> None:
+        created = cluster.create(a_config(namespace))
+        assert cluster.delete(reference(created), uid="another") is False
+        assert cluster.get(reference(created)) == created
+        assert cluster.delete(reference(created), uid=created["metadata"]["uid"]) is True
+        assert cluster.get(reference(created)) is None
+
     def test_applying_the_same_again_changes_nothing(
         self, cluster: Cluster, namespace: str
     ) -> None:

@@ -67,6 +67,11 @@ Ray token, decides what happens."""
 @click.option("--cluster", is_flag=True, help="On Kubernetes: the rendered manifests themselves.")
 @cluster_options
 @click.option("--image", help="With --cluster: image with the CPU engine and this package.")
+@click.option(
+    "--take-over",
+    is_flag=True,
+    help="With --cluster: remove what a rehearsal of this name left when it was cut off.",
+)
 @output_option
 def command(
     spec: Path,
@@ -81,6 +86,7 @@ def command(
     kubeconfig: Path | None,
     context: str | None,
     image: str | None,
+    take_over: bool,
     output: str,
 ) -> int:
     """Run SPEC.yaml here with the real engine, on the CPU and at small scale, and prove it."""
@@ -96,10 +102,11 @@ def command(
         from shardwright.cli.rehearse_cluster import Where, run
 
         where = Where(
-            kubeconfig=kubeconfig, context=context, image=image, out=out, with_drill=drill
-        )
+            kubeconfig=kubeconfig, context=context, image=image, out=out, with_drill=drill,
+            take_over=take_over,
+        )  # fmt: skip
         return run(spec, _ranks(ranks), where, output)
-    _refuse_ignored("for --cluster only", "kubeconfig", "context", "image")
+    _refuse_ignored("for --cluster only", "kubeconfig", "context", "image", "take_over")
     progress = Progress()
     resolved = resolve(spec)
     if bench and nodes == "namespaces":

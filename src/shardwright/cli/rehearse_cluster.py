@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import getpass
+import os
 import secrets
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,13 +34,13 @@ from shardwright.diagnose.answer import as_text
 from shardwright.drive.clock import SystemClock
 from shardwright.drive.kube import KubeCluster, connect
 from shardwright.drive.kubectl import Kubectl
-from shardwright.model.cluster import Cluster, Object, ObjectRef
+from shardwright.model.cluster import Object, ObjectRef
 from shardwright.model.errors import ExitCode, ShardwrightError, usage_error
 from shardwright.model.finding import Severity
-from shardwright.model.running import Clock, Leftovers
 from shardwright.rehearse.change import Substitution
 from shardwright.rehearse.cluster_drill import Aftermath
 from shardwright.rehearse.events import Stage
+from shardwright.rehearse.namespace import Holder, acquire, await_removed, release
 from shardwright.rehearse.on_cluster import ClusterScene, cluster_scene
 from shardwright.rehearse.report import Report, layout_words, not_proved_by, proved_by
 from shardwright.render.names import object_name
@@ -50,8 +53,6 @@ from shardwright.verify.proof import Prover
 if TYPE_CHECKING:
     from shardwright.cli.resolve import Resolved
 
-REMOVE_S = 120.0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Where:
@@ -62,6 +63,7 @@ class Where:
     image: str | None
     out: Path
     with_drill: bool = False
+    take_over: bool = False
 
 
 def run(spec: Path, ranks: tuple[int, int] | None, where: Where, output: str) -> int:
@@ -86,7 +88,7 @@ def rehearse_on_cluster(
         planned = scene.with_planned_gpus()
         if not gpu_shortage(cluster, planned.plan):
             scene = planned
-        with own_namespace(cluster, scene, progress):
+        with own_namespace(cluster, scene, progress, take_over=where.take_over) as uid:
             progress.show(Stage(name="start", title=f"Applying {layout_words(scene.plan)}"))
             outcome = start_group(cluster, scene)
             progress.show(Stage(name="prove", title="Asking the endpoint through its Service"))
@@ -94,7 +96,7 @@ def rehearse_on_cluster(
             matches = _identify(cluster, scene)
             nodes = _node_words(cluster, scene, version)
             aftermaths = _drill(cluster, scene, where, progress) if where.with_drill else ()
-        left = _wait_removed(cluster, scene.plan.namespace)
+        left = await_removed(cluster, clock, scene.plan.namespace, uid)
     plan = scene.plan
     return Report(
         name=plan.name, model=plan.model, engine=plan.engine, engine_version=plan.engine_version,
@@ -149,26 +151,18 @@ def _drill(
     return drilled(group, progress.show)
 
 
-def await_free(cluster: Cluster, clock: Clock, ref: ObjectRef) -> None:
-    """Wait for a namespace that is being removed already; refuse one that somebody uses."""
-    end = clock.now() + REMOVE_S
-    while (found := cluster.get(ref)) is not None:
-        if "deletionTimestamp" not in found["metadata"] or clock.now() >= end:
-            raise usage_error(
-                "rehearsal-under-way",
-                f"namespace {ref.name} exists: another rehearsal runs, or one was cut off",
-                remedy=f"wait for it, or kubectl delete namespace {ref.name}",
-            )
-        clock.sleep(1.0)
-
-
 @contextmanager
-def own_namespace(cluster: KubeCluster, scene: ClusterScene, progress: Progress) -> Iterator[None]:
-    """Make the namespace and the Secrets that pods name; remove all of it in the end."""
+def own_namespace(
+    cluster: KubeCluster, scene: ClusterScene, progress: Progress, *, take_over: bool = False
+) -> Iterator[str]:
+    """Make the namespace and the Secrets that pods name; remove all of it in the end.
+
+    Yields the uid of the namespace. take_over: remove that of another rehearsal first.
+    """
     plan = scene.plan
-    ref = ObjectRef(api_version="v1", kind="Namespace", name=plan.namespace)
-    await_free(cluster, SystemClock(), ref)
-    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": plan.namespace}})
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    holder = Holder(run=secrets.token_hex(8), by=_whoever(), since=since)
+    uid = acquire(cluster, SystemClock(), plan.namespace, holder, take_over=take_over)
     try:
         for secret in plan.secrets:
             value = base64.b64encode(secrets.token_hex(16).encode()).decode()
@@ -180,10 +174,18 @@ def own_namespace(cluster: KubeCluster, scene: ClusterScene, progress: Progress)
                     "data": dict.fromkeys(secret.keys, value),
                 }
             )
-        yield
+        yield uid
     finally:
         progress.show(Stage(name="stop", title=f"Removing namespace {plan.namespace}"))
-        cluster.delete(ref)
+        release(cluster, plan.namespace, uid)
+
+
+def _whoever() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as in a container
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
 
 
 def start_group(cluster: KubeCluster, scene: ClusterScene) -> Outcome:
@@ -251,14 +253,3 @@ def _identify(cluster: KubeCluster, scene: ClusterScene) -> tuple[RankMatch, ...
 def _node_words(cluster: KubeCluster, scene: ClusterScene, version: str) -> str:
     nodes = sorted({pod_progress(pod).node or "" for pod in _pods(cluster, scene)})
     return f"pods on {', '.join(nodes)} of a Kubernetes {version}"
-
-
-def _wait_removed(cluster: KubeCluster, name: str) -> Leftovers:
-    ref = ObjectRef(api_version="v1", kind="Namespace", name=name)
-    clock = SystemClock()
-    end = clock.now() + REMOVE_S
-    while cluster.get(ref) is not None:
-        if clock.now() > end:
-            return Leftovers(remaining=(f"namespace {name}",))
-        clock.sleep(1.0)
-    return Leftovers(removed=(f"namespace {name}",))

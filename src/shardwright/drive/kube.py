@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -20,7 +21,7 @@ from shardwright.drive.kube_errors import connection_error, status_error
 from shardwright.drive.kube_http import ProxiedHttp
 from shardwright.drive.kube_retry import patiently
 from shardwright.drive.kubeconfig import Access, find_access
-from shardwright.model.cluster import FIELD_MANAGER, Object, ObjectRef
+from shardwright.model.cluster import FIELD_MANAGER, Object, ObjectRef, reference
 from shardwright.model.errors import ExitCode, ShardwrightError
 from shardwright.model.running import Clock
 
@@ -128,27 +129,33 @@ class KubeCluster:
 
     def apply(self, obj: Object, *, dry_run: bool = False) -> Object:
         """Apply server side. A field that somebody else set on purpose is an error, not a fight."""
-        meta = obj["metadata"]
-        ref = ObjectRef(
-            api_version=obj["apiVersion"],
-            kind=obj["kind"],
-            name=meta["name"],
-            namespace=meta.get("namespace", ""),
-        )
         params = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
         return self._json(
             "PATCH",
-            self._path(ref),
+            self._path(reference(obj)),
             params=params,
             body=obj,
             content_type="application/apply-patch+yaml",
         )
 
-    def delete(self, ref: ObjectRef) -> bool:
+    def create(self, obj: Object) -> Object:
+        """Create an object; one of its name is an error."""
+        path = self._path(replace(reference(obj), name=""))
+        return self._json("POST", path, params={"fieldManager": FIELD_MANAGER}, body=obj)
+
+    def delete(self, ref: ObjectRef, *, uid: str | None = None) -> bool:
         """Delete an object; what it owns follows in the background."""
-        body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        body: Object = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+        }
+        gone = {httpx.codes.NOT_FOUND}
+        if uid is not None:
+            body["preconditions"] = {"uid": uid}
+            gone.add(httpx.codes.CONFLICT)
         response = self._send("DELETE", self._path(ref), body=body)
-        if response.status_code == httpx.codes.NOT_FOUND:
+        if response.status_code in gone:
             return False
         _checked(response)
         return True

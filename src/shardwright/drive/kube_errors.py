@@ -42,10 +42,14 @@ def status_error(status_code: int, body: str) -> ShardwrightError:
         if status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
         else ("request-refused", "change what the message names"),
     )
+    reason = None
     try:
-        message = str(json.loads(body)["message"])
+        said = json.loads(body)
+        message, reason = str(said["message"]), said.get("reason")
     except (ValueError, KeyError, TypeError):
         message = body.strip()[:500] or f"status {status_code}"
+    if reason == "AlreadyExists":
+        code, remedy = "object-exists", "choose another name, or delete the object first"
     return ShardwrightError(
         code=code, what=message, remedy=remedy, context={"status": str(status_code)}
     )

@@ -99,9 +99,22 @@ class MemoryCluster:
             self.on_apply(merged)
         return copy.deepcopy(self.objects[ref])
 
-    def delete(self, ref: ObjectRef) -> bool:
+    def create(self, obj: Object) -> Object:
+        """Store a new object."""
+        ref = self._key(reference(obj))
+        self._refuse_unserved(ref.api_version, ref.kind)
+        if ref in self.objects:
+            raise ShardwrightError(
+                code="object-exists", what=f"{ref} already exists", remedy="delete it first"
+            )
+        return self.put(obj)
+
+    def delete(self, ref: ObjectRef, *, uid: str | None = None) -> bool:
         """Forget an object."""
         self._refuse_unserved(ref.api_version, ref.kind)
+        found = self.objects.get(self._key(ref))
+        if found is not None and uid not in (None, found["metadata"]["uid"]):
+            return False
         self._applied.pop(self._key(ref), None)
         return self.objects.pop(self._key(ref), None) is not None
 

@@ -90,8 +90,15 @@ class Cluster(Protocol):
         """Apply server side as our field manager; return the object as the server has it then."""
         ...
 
-    def delete(self, ref: ObjectRef) -> bool:
-        """Delete an object and, in the background, what it owns; False if there was none."""
+    def create(self, obj: Object) -> Object:
+        """Create an object and return it; raises object-exists if there is one of its name."""
+        ...
+
+    def delete(self, ref: ObjectRef, *, uid: str | None = None) -> bool:
+        """Delete an object and, in the background, what it owns; False if there was none.
+
+        uid: only if it is this very object, and not a later one of its name.
+        """
         ...
 
     def logs(
