@@ -51,7 +51,7 @@ def records():
 def errors_of(call):
     done = call("accuracy", "-o", "json")
     assert done.returncode == 0, done.stderr
-    return {row["column"]: row for row in json.loads(done.stdout)}
+    return {row["column"]: row for row in json.loads(done.stdout)["rows"]}
 
 
 def test_plans_and_accuracy_use_what_was_fitted_to_the_users_records(call, tmp_path):
@@ -75,7 +75,7 @@ def test_plans_and_accuracy_use_what_was_fitted_to_the_users_records(call, tmp_p
     assert after["ttft_ms"]["mean_abs"] < before["ttft_ms"]["mean_abs"] / 2
     assert after["ttft_ms"]["mean_abs"] == pytest.approx(outcome["after"][0], abs=0.002)
     shipped = call("accuracy", "--no-local-calibration", "-o", "json")
-    assert json.loads(shipped.stdout)[0]["mean_abs"] == before["ttft_ms"]["mean_abs"]
+    assert json.loads(shipped.stdout)["rows"][0]["mean_abs"] == before["ttft_ms"]["mean_abs"]
     assert shipped.stderr == ""
     assert "H200-SXM, vllm: calibrated on 10 points of yours" in call("accuracy").stderr
     for gpu, words in (("H200-SXM", 1), ("H100-SXM", 0)):

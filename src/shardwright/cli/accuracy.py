@@ -62,7 +62,8 @@ def command(points: Path | None, by: str, with_local_fits: bool, output: str) ->
             [rows[i] for i in chosen], [predicted[i] for i in chosen], measured
         )
     if output == "json":
-        print_json([{"group": g, **e.as_row()} for g, errors in groups.items() for e in errors])
+        compared = [{"group": g, **e.as_row()} for g, errors in groups.items() for e in errors]
+        print_json("accuracy", {"rows": compared})
         return ExitCode.DONE
     for name, errors in groups.items():
         click.echo((f"{name}\n" if keys else "") + render(errors), nl=False)

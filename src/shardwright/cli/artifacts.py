@@ -21,7 +21,7 @@ def command(spec: Path, output: str) -> int:
 
     needed = artifacts(launch_plan(spec))
     if output == "json":
-        print_json({"apiVersion": "shardwright.dev/artifacts/v1alpha1", **plain(needed)})
+        print_json("artifacts", plain(needed))
         return ExitCode.DONE
     for image in needed.images:
         click.echo(f"image  {image}")

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shardwright.cli.options import print_json
+from shardwright.cli.options import json_text, print_json
+from shardwright.model.answers import versioned
 from shardwright.model.errors import ShardwrightError
 
 if TYPE_CHECKING:
@@ -18,18 +19,15 @@ if TYPE_CHECKING:
 
 RESULT = "result.json"
 PAGE = "report.html"
-API_VERSION = "shardwright.dev/bench/v1alpha1"
 
 
 def write_reports(bench: Bench, folder: Path) -> None:
     """Write the page, the summary and the result, which a later run takes as its baseline."""
-    import json
-
     from shardwright.bench.page import html
     from shardwright.bench.report import markdown
 
-    result = json.dumps(as_json(bench), indent=2, sort_keys=True, ensure_ascii=False)
-    texts = ((PAGE, html(bench)), ("report.md", markdown(bench)), (RESULT, result + "\n"))
+    result = json_text(versioned("bench", as_json(bench)))
+    texts = ((PAGE, html(bench)), ("report.md", markdown(bench)), (RESULT, result))
     for name, text in texts:
         (folder / name).write_text(text, encoding="utf-8")
 
@@ -92,7 +90,6 @@ def as_json(bench: Bench) -> dict[str, Any]:
             }
         )
     return {
-        "apiVersion": API_VERSION,
         "name": bench.name,
         "outcome": bench.outcome.value,
         "best": bench.best,
@@ -108,7 +105,7 @@ def print_bench(bench: Bench, output: str) -> None:
     from shardwright.verify.words import verdict_text
 
     if output == "json":
-        print_json(as_json(bench))
+        print_json("bench", as_json(bench))
         return
     for run in bench.runs:
         if len(bench.runs) > 1:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from shardwright.cli.cluster import cluster_options, namespace_option
-from shardwright.cli.options import not_writable, output_option, print_json
+from shardwright.cli.options import json_text, not_writable, output_option, print_json
+from shardwright.model.answers import versioned
 from shardwright.model.errors import ExitCode, usage_error
 
 if TYPE_CHECKING:
@@ -51,8 +52,6 @@ def command(
     Tokens, passwords, keys and the data of Secrets are replaced by [redacted]. Look into it before
     you pass it on: no rule knows every secret.
     """
-    import json
-
     from shardwright.cli.doctor import as_documents, deployed, planned_by
     from shardwright.diagnose.doctor import as_json, examine
     from shardwright.diagnose.evidence import Document as Text
@@ -79,14 +78,15 @@ def command(
         hidden += replaced
     texts = [Text(name=n, chunks=[files[n].encode()]) for n in sorted(files)]
     report = examine(texts, planned=planned, unread=unread)
-    files["findings.json"] = json.dumps(as_json(report), indent=2, sort_keys=True) + "\n"
+    files["findings.json"] = json_text(versioned("diagnosis", as_json(report)))
     target = out or Path(f"{name or 'evidence'}-bundle.tar.gz")
     try:
         size = pack(files, target)
     except OSError as error:
         raise not_writable(target, str(error.strerror)) from error
     if output == "json":
-        print_json({"file": str(target), "bytes": size, "files": sorted(files), "redacted": hidden})
+        body = {"file": str(target), "bytes": size, "files": sorted(files), "redacted": hidden}
+        print_json("bundle", body)
     else:
         click.echo(f"{target}: {len(files)} files, {size} bytes")
         for each in found_here.unread:

@@ -78,7 +78,8 @@ def command(
     if fits and not dry_run:
         click.echo(f"written to {write_fits(fits)}", err=True)
     if output == "json":
-        print_json({"outcomes": plain(outcomes), "left_out": list(notes), "kept": not dry_run})
+        body = {"outcomes": plain(outcomes), "left_out": list(notes), "kept": not dry_run}
+        print_json("calibration", body)
     else:
         for each in outcomes:
             click.echo(_text(each), nl=False)

@@ -33,7 +33,8 @@ def command(
         gone = remove(cluster, inventory, purge=purge)
         kept = [each for each in inventory.owned if is_kept(each) and not purge]
     if output == "json":
-        print_json({"deleted": [str(each) for each in gone], "kept": [str(k) for k in kept]})
+        body = {"deleted": [str(each) for each in gone], "kept": [str(each) for each in kept]}
+        print_json("deletion", body)
         return ExitCode.DONE
     for each in gone:
         click.echo(f"deleted {each}")

@@ -91,7 +91,7 @@ def command(
             click.echo("\n".join(finding_lines(each)), err=True)
         if decision is None:
             if output == "json":
-                print_json(as_json(findings, (), None, None))
+                print_json("deployment", as_json(findings, (), None, None))
             return ExitCode.VERDICT_NO
         outcome = None
         if not dry_run:
@@ -106,7 +106,8 @@ def command(
 
         write_files(evidence or Path(f"{launch.name}-evidence"), outcome.evidence)
     if output == "json":
-        print_json(as_json(findings, decision.changes, decision.strategy, outcome))
+        body = as_json(findings, decision.changes, decision.strategy, outcome)
+        print_json("deployment", body)
     elif outcome is None:
         click.echo(f"{decision.strategy.way.value}: {decision.strategy.reason}")
         lines = (*map(change_line, decision.changes), *steps(decision.objects, decision.changes))

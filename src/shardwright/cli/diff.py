@@ -35,7 +35,7 @@ def command(spec: Path, kubeconfig: Path | None, context: str | None, output: st
         changes = planned_changes(cluster, target_of(plan), objects)
     moving = [each for each in changes if each.verb is not Verb.KEEP]
     if output == "json":
-        print_json([change_json(each) for each in changes])
+        print_json("diff", {"changes": [change_json(each) for each in changes]})
     else:
         for each in moving:
             click.echo(change_line(each))

@@ -68,7 +68,7 @@ def command(
         evidence, planned=planned, unread=unread, num_workers=min(8, os.cpu_count() or 1)
     )
     if output == "json":
-        print_json(as_json(report))
+        print_json("diagnosis", as_json(report))
     else:
         click.echo(as_text(report, terminal_width()))
     return ExitCode.INCONCLUSIVE if report.unknown else ExitCode.DONE

@@ -29,7 +29,7 @@ def list_engines(output: str) -> None:
     """List engines, their versions and whether they are installed."""
     rows = [_row(lock) for lock in environment.all_locks()]
     if output == "json":
-        print_json(rows)
+        print_json("engines", {"engines": rows})
         return
     for row in rows:
         click.echo(f"{row['engine']} {row['version']}  {row['state']}  {row['path']}")
@@ -50,7 +50,7 @@ def verify(engine: str, output: str) -> None:
     """Check every file of an installed engine, and that it can be imported."""
     wrong = environment.verify(find_lock(engine))
     if output == "json":
-        print_json({"engine": engine, "wrong": list(wrong)})
+        print_json("engine-check", {"engine": engine, "wrong": list(wrong)})
     else:
         click.echo("\n".join(wrong) if wrong else f"{engine}: every file is there, and it starts")
     if wrong:

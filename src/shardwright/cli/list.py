@@ -26,7 +26,7 @@ def command(
     with connect(kubeconfig, context) as cluster:
         found = all_endpoints(cluster, namespace)
     if output == "json":
-        print_json([status_json(each) for each in found])
+        print_json("endpoints", {"endpoints": [status_json(each) for each in found]})
         return ExitCode.DONE
     width = max((len(f"{each.namespace}/{each.name}") for each in found), default=0)
     for each in found:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from shardwright.model.answers import versioned
 from shardwright.model.errors import Place, ShardwrightError, usage_error
 
 output_option = click.option(
@@ -67,13 +69,13 @@ def _unreadable(path: Path, what: str, remedy: str) -> ShardwrightError:
     return error
 
 
-def print_json(value: Any) -> None:
-    """Print a result as JSON with sorted keys: same input, same bytes."""
-    click.echo(json_text(value), nl=False)
+def print_json(kind: str, body: Mapping[str, Any]) -> None:
+    """Print a result as a JSON document of its kind, keys sorted: same input, same bytes."""
+    click.echo(json_text(versioned(kind, body)), nl=False)
 
 
 def json_text(value: Any) -> str:
-    """Write a result as `print_json` prints it."""
+    """Write JSON as every command prints it."""
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 

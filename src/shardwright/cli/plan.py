@@ -136,9 +136,7 @@ def command(
     if diagram:
         click.echo(draw(answered, launch, diagram), nl=False)
     elif output == "json":
-        from shardwright.planner.plan_schema import PLAN_VERSION
-
-        print_json({"apiVersion": PLAN_VERSION, "plan": plain(made)})
+        print_json("plan", {"plan": plain(made)})
     else:
         print_plan(answered, made, resolved.request)
     missed = any(f.code == "objective-missed" for f in made.findings)

@@ -26,5 +26,5 @@ def command(points: Path, out: Path | None, output: str) -> int:
     """
     from shardwright.planner.latency_rows import predict_rows
 
-    write_rows(list(predict_rows(read_rows(points))), out, output)
+    write_rows("latency", list(predict_rows(read_rows(points))), out, output)
     return ExitCode.DONE

@@ -25,5 +25,6 @@ def command(points: Path, out: Path | None, output: str) -> int:
     """
     from shardwright.planner.memory_rows import predict_rows
 
-    write_rows(list(predict_rows(read_rows(points, ("model", "gpu")))), out, output)
+    rows = list(predict_rows(read_rows(points, ("model", "gpu"))))
+    write_rows("memory", rows, out, output)
     return ExitCode.DONE

@@ -105,7 +105,7 @@ def _tell(
 ) -> int:  # fmt: skip
     found = (*findings, *(verdict.findings if verdict else ()))
     if output == "json":
-        print_json(_as_json(found, checked, verdict))
+        print_json("preflight", _as_json(found, checked, verdict))
     else:
         for line in _as_lines(found, checked, verdict):
             click.echo(line)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from shardwright.cli.options import not_writable, print_json, write_text
+from shardwright.cli.options import json_text, not_writable, print_json, write_text
+from shardwright.model.answers import versioned
 from shardwright.model.plain import plain
 from shardwright.rehearse.markdown import report_markdown
 from shardwright.rehearse.text import report_text
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 def publish(report: Report, topology: str, folder: Path, output: str) -> None:
     """Write report.md and report.json, then print it. topology: as a Mermaid diagram."""
-    body = plain(report) | {"passed": report.passed, "directory": str(folder)}
+    body = {"rehearsal": plain(report) | {"passed": report.passed, "directory": str(folder)}}
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise not_writable(folder, str(error.strerror)) from error
     write_text(folder / "report.md", report_markdown(report, topology))
-    write_text(folder / "report.json", json.dumps(body, indent=2, sort_keys=True) + "\n")
+    write_text(folder / "report.json", json_text(versioned("rehearsal", body)))
     if output == "json":
-        print_json({"apiVersion": "shardwright.dev/rehearsal/v1alpha1", "rehearsal": body})
+        print_json("rehearsal", body)
     else:
         click.echo(report_text(report), nl=False)
         click.echo(f"report: {folder / 'report.md'}", err=True)

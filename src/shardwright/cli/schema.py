@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from shardwright.cli.options import print_json
+from shardwright.cli.options import json_text
 
 
 @click.command()
@@ -16,7 +16,7 @@ def command(what: str) -> None:
     if what == "plan":
         from shardwright.planner.plan_schema import plan_schema
 
-        return print_json(plan_schema())
+        return click.echo(json_text(plan_schema()), nl=False)
     from shardwright.spec.schema import json_schema
 
-    return print_json(json_schema())
+    return click.echo(json_text(json_schema()), nl=False)

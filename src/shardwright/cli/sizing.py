@@ -53,7 +53,7 @@ def command(
         )
     )
     if output == "json":
-        print_json({"apiVersion": "shardwright.dev/sizing/v1alpha1", "rows": plain(tuple(rows))})
+        print_json("sizing", {"rows": plain(tuple(rows))})
     else:
         click.echo(render(rows), nl=False)
         click.echo(CAVEATS, err=True)

@@ -44,7 +44,7 @@ def command(
             click.echo(_text(status), err=True)
             status = next(looks)
     if output == "json":
-        print_json(status_json(status))
+        print_json("endpoint", status_json(status))
     else:
         click.echo(_text(status))
     return ExitCode.DONE if status.is_ready else ExitCode.VERDICT_NO

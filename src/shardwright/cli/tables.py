@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from shardwright.cli.options import json_text, read_text, write_text
+from shardwright.model.answers import versioned
 from shardwright.model.errors import usage_error
 
 points_argument = click.argument("points", metavar="POINTS.csv", type=click.Path(path_type=Path))
@@ -59,9 +60,9 @@ def _like(absent: Sequence[str], there: Sequence[str]) -> str:
     return f"the first line must name the columns; it says: {named or 'nothing'}"
 
 
-def write_rows(rows: list[dict[str, str]], out: Path | None, output: str) -> None:
-    """Write a table as CSV, or as JSON where asked, to a file or stdout."""
-    text = json_text(rows) if output == "json" else _csv(rows)
+def write_rows(kind: str, rows: list[dict[str, str]], out: Path | None, output: str) -> None:
+    """Write a table as CSV, or as JSON of its kind where asked, to a file or stdout."""
+    text = json_text(versioned(kind, {"rows": rows})) if output == "json" else _csv(rows)
     if out is None:
         click.echo(text, nl=False)
         return

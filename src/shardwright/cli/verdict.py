@@ -73,7 +73,7 @@ def command(
     verdict = judge_of(question)(_scenario(question, measured), runs)
     if output == "json":
         measured_plain = {k: v for k, v in plain(measured).items() if k != "samples"}
-        print_json({"verdict": plain(verdict), "measured": measured_plain})
+        print_json("verdict", {"verdict": plain(verdict), "measured": measured_plain})
     else:
         click.echo(verdict_text(measured, verdict), nl=False)
     return verdict.outcome.exit_code

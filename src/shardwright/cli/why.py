@@ -54,7 +54,7 @@ def explain_why(
     everything = alternatives(request, shape, replace(question, allowed=allowed))
     found = [r for r in everything if on_basis(r.basis, basis) and _has(r.layout, wanted)]
     if output == "json":
-        print_json({"apiVersion": "shardwright.dev/why/v1alpha1", "layouts": plain(found)})
+        print_json("why", {"layouts": plain(found)})
         return ExitCode.DONE
     for r in found[:MOST_SHOWN]:
         where = f"{r.basis} " if basis or allowed.is_open else ""

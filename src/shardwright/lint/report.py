@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 from shardwright import __version__
 from shardwright.lint.finding import LintFinding, Rule
+from shardwright.model.answers import versioned
 from shardwright.model.finding import Severity
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -60,7 +61,7 @@ def _line(text: str) -> str:
 
 
 def as_json(findings: Findings) -> str:
-    """Write `{"findings": [...]}`; fix is null or its summary and edits, places from 1."""
+    """Write the `findings`; fix is null or its summary and edits, places from 1."""
     rows = []
     for finding in findings:
         fix = finding.fix
@@ -91,7 +92,7 @@ def as_json(findings: Findings) -> str:
                 },
             }
         )
-    return _dump({"findings": rows})
+    return _dump(versioned("lint", {"findings": rows}))
 
 
 _SARIF_LEVEL = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}

@@ -8,8 +8,9 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from shardwright.model import finding, layout, plan
+from shardwright.model.answers import api_version
 
-PLAN_VERSION = "shardwright.dev/plan/v1alpha1"
+PLAN_VERSION = api_version("plan")
 SCHEMA_ID = "https://shardwright.dev/schema/plan/v1alpha1.json"
 
 

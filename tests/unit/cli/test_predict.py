@@ -30,7 +30,7 @@ def test_predict_memory_writes_a_table(tmp_path):
 def test_predict_memory_as_json_goes_to_stdout(tmp_path):
     (tmp_path / "in.csv").write_text(POINTS)
     done = run("predict", "memory", str(tmp_path / "in.csv"), "-o", "json")
-    assert [row["id"] for row in json.loads(done.stdout)] == ["a", "b"]
+    assert [row["id"] for row in json.loads(done.stdout)["rows"]] == ["a", "b"]
 
 
 def test_accuracy_prints_the_error_table(tmp_path):
@@ -61,7 +61,7 @@ def test_a_table_goes_to_its_file_in_the_form_that_was_asked_for(tmp_path):
     out = tmp_path / "out.json"
     done = run("predict", "memory", str(tmp_path / "in.csv"), "-o", "json", "--out", str(out))
     assert done.exit_code == 0
-    assert [row["id"] for row in json.loads(out.read_text())] == ["a", "b"]
+    assert [row["id"] for row in json.loads(out.read_text())["rows"]] == ["a", "b"]
 
 
 def test_what_is_no_table_is_refused(tmp_path):
