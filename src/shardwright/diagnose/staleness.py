@@ -27,6 +27,7 @@ _OVERTAKEN_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "FailedAttachVolume": ("SuccessfulAttachVolume", *_RUNS),
     "FailedMapVolume": _RUNS,
     "FailedCreatePodSandBox": ("Pulling", *_RUNS),
+    "NetworkNotReady": ("Pulling", *_RUNS),
     "FailedToPull": _RUNS,
     "ErrImagePull": _RUNS,
     "ImagePullBackOff": _RUNS,
