@@ -129,3 +129,24 @@ def test_what_one_document_is_full_of_hides_nothing_in_the_next(monkeypatch):
     alone = hits(("b.log", second))
     assert len(alone) > 20
     assert hits(("a.log", first), ("b.log", second)) == alone
+
+
+def test_the_automaton_has_memory_enough_for_all_words(capfd):
+    """Where it has not, RE2 says so on stderr, once per search, and is slow from then on."""
+    rng = random.Random(7)
+
+    def ordinary() -> str:
+        return rng.choice((
+            (f"(Worker_TP{rng.randrange(8)} pid=7) INFO 11-24 10:{rng.randrange(60):02}:00 "
+            f"[loggers.py:257] Engine 000: Avg prompt throughput: {rng.random() * 900:.1f} "
+            f"tokens/s, KV cache usage: {rng.random() * 90:.1f}%, Prefix cache hit rate: 41.2%"),
+            f'INFO:     10.1.2.{rng.randrange(250)}:{rng.randrange(65000)} - "POST /v1" 200 OK',
+            f"DEBUG [scheduler.py:881] scheduled request chatcmpl-{rng.getrandbits(128):032x}",
+            (f"n1:801:990 [{rng.randrange(8)}] NCCL INFO Channel {rng.randrange(32):02}/0 : "
+            f"{rng.randrange(9)}[1] -> 2[2] via P2P/CUMEM"),
+        ))  # fmt: skip
+
+    gate, heat = Gate(PATTERNS), Heat()
+    for _ in range(5):
+        gate.direct("\n".join(ordinary() for _ in range(12_000)).encode(), heat, ())
+    assert "out of memory" not in capfd.readouterr().err
