@@ -16,6 +16,7 @@ from shardwright.cli.options import output_option, print_json, spec_argument
 from shardwright.model.errors import ExitCode, usage_error
 
 if TYPE_CHECKING:
+    from shardwright.cli.rollout_output import Teller
     from shardwright.deploy.changes import ObjectChange
     from shardwright.deploy.outcome import Outcome
     from shardwright.deploy.slots import Slot
@@ -79,7 +80,8 @@ def command(
     update: str, yes: bool, schedule_timeout: int, evidence: Path | None, output: str,
 ) -> int:  # fmt: skip
     """Deploy SPEC.yaml and wait until it serves. A second run goes on, or changes nothing."""
-    from shardwright.cli.rollout_output import as_json, outcome_lines
+    from shardwright.cli.rollout_json import as_json
+    from shardwright.cli.rollout_output import Teller, outcome_lines
     from shardwright.deploy.jobs import steps
     from shardwright.drive.kube import connect
 
@@ -93,20 +95,21 @@ def command(
             if output == "json":
                 print_json("deployment", as_json(findings, (), None, None))
             return ExitCode.VERDICT_NO
-        outcome = None
+        outcome, teller = None, Teller()
         if not dry_run:
             _say(launch, decision)
             _confirm(decision, yes=yes)
             with _saying_what_stays(launch):
                 outcome = roll_out(
-                    cluster, deployment, decision, schedule_timeout, rollback=rollback
-                )
+                    cluster, deployment, decision, schedule_timeout,
+                    rollback=rollback, teller=teller,
+                )  # fmt: skip
     if outcome is not None and outcome.evidence:
         from shardwright.cli.render import write_files
 
         write_files(evidence or Path(f"{launch.name}-evidence"), outcome.evidence)
     if output == "json":
-        body = as_json(findings, decision.changes, decision.strategy, outcome)
+        body = as_json(findings, decision.changes, decision.strategy, outcome, teller.told)
         print_json("deployment", body)
     elif outcome is None:
         click.echo(f"{decision.strategy.way.value}: {decision.strategy.reason}")
@@ -183,7 +186,7 @@ def look(
 
 def roll_out(
     cluster: Cluster, deployment: Deployment, decision: Decision, schedule_s: float, *,
-    rollback: bool,
+    rollback: bool, teller: Teller | None = None,
 ) -> Outcome:  # fmt: skip
     """Make the change and say how it ended."""
     from shardwright.cli.rollout_output import Teller
@@ -192,7 +195,7 @@ def roll_out(
     from shardwright.deploy.verification import Verifier
     from shardwright.drive.clock import SystemClock
 
-    clock, teller = SystemClock(), Teller()
+    clock, teller = SystemClock(), teller or Teller()
     verifier = Verifier(
         cluster, clock, deployment.launch, deployment.plan,
         links=deployment.links, tell=teller.check,

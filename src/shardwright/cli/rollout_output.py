@@ -5,19 +5,16 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from shardwright.cli.cluster import change_json, change_line
+from shardwright.cli.cluster import change_line
 from shardwright.cli.progress import columns, shortened
 from shardwright.deploy.target import Done, Event, Milestone, Moved, Told, Waiting
 from shardwright.verify.attempts import Check
 
 if TYPE_CHECKING:
-    from shardwright.deploy.changes import ObjectChange
     from shardwright.deploy.outcome import Outcome
-    from shardwright.deploy.strategy import Strategy
     from shardwright.deploy.verification import Verification
-    from shardwright.model.finding import Finding
 
 SAY_EVERY_S = 30.0
 """How often a line about waiting is worth keeping in a log; a terminal shows every one."""
@@ -33,12 +30,14 @@ class Teller:
         self._stream = stream or sys.stderr
         self._live = self._stream.isatty()
         self._waited = time.monotonic()
+        self.told: list[Event] = []
 
     def __call__(self, event: Event) -> None:
-        """Write one event."""
+        """Write one event, and keep it if something happened."""
         if isinstance(event, Waiting):
             self._wait(event)
         else:
+            self.told.append(event)
             self._line(event_line(event))
 
     def check(self, check: Check) -> None:
@@ -161,37 +160,3 @@ def _amount(value: int | None, unit: str) -> str:
     if value is None:
         return "not told by the log"
     return f"{value / 2**30:.2f} GiB" if unit == "bytes" else f"{value:,} {unit}"
-
-
-def as_json(
-    findings: tuple[Finding, ...], changes: tuple[ObjectChange, ...],
-    strategy: Strategy | None, outcome: Outcome | None,
-) -> dict[str, Any]:  # fmt: skip
-    """Shape a deployment for -o json."""
-    import json
-
-    from shardwright.diagnose import doctor
-
-    out: dict[str, Any] = {
-        "findings": [
-            {"code": f.code, "severity": f.severity.value, "what": f.what, "remedy": f.remedy}
-            for f in findings
-        ],
-        "changes": [change_json(each) for each in changes],
-    }
-    if strategy is not None:
-        out |= {"way": strategy.way.value, "reason": strategy.reason}
-    if outcome is not None:
-        found = outcome.verification
-        checks = [{"name": c.name, "passed": c.passed, "detail": c.detail} for c in found.checks] \
-            if found else []  # fmt: skip
-        out |= {
-            "result": outcome.result.value,
-            "revision": outcome.revision,
-            "seconds": round(outcome.seconds, 1),
-            "problems": list(outcome.problems),
-            "rolledBackTo": outcome.rolled_back_to,
-            "verified": {**json.loads(found.as_text()), "checks": checks} if found else None,
-            "diagnosis": doctor.as_json(outcome.report) if outcome.report else None,
-        }
-    return out
