@@ -38,7 +38,8 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        raise _unreadable(path, "there is no such file", "check the path") from error
+        remedy = "pass /dev/stdin for standard input" if str(path) == "-" else "check the path"
+        raise _unreadable(path, "there is no such file", remedy) from error
     except IsADirectoryError as error:
         raise _unreadable(path, "it is a directory", "name a file in it") from error
     except UnicodeDecodeError as error:

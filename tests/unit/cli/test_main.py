@@ -56,6 +56,7 @@ def test_help_imports_neither_pydantic_nor_numpy():
         (["nonsense"], 2, "No such command"),
         (["plan"], 2, "Missing argument"),
         (["plan", "missing.yaml"], 2, "there is no such file"),
+        (["plan", "-"], 2, "pass /dev/stdin"),
         (["plan", str(EXAMPLES)], 2, "it is a directory"),
         (["plan", SPEC, "--output", "xml"], 2, "is not one of"),
     ],
