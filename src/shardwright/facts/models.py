@@ -76,11 +76,11 @@ def load(name: str) -> PublishedConfig:
     found = find(name)
     if found is None:
         near = nearest(name, index())
-        hint = f"did you mean {', '.join(near)}? " if near else ""
+        hint = f"did you mean {', '.join(near)}? otherwise " if near else ""
         raise usage_error(
             "unknown-model",
             f"no config.json for {name!r} ships with shardwright",
-            remedy=f"{hint}Otherwise give the path of its config.json (spec.model.configFile)",
+            remedy=f"{hint}give the path of its config.json (spec.model.configFile)",
         )
     row = index()[found]
     raw = json.loads((DATA / "models" / row["file"]).read_text(encoding="utf-8"))

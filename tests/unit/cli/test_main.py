@@ -57,6 +57,7 @@ def test_help_imports_neither_pydantic_nor_numpy():
         (["plan"], 2, "Missing argument"),
         (["plan", "missing.yaml"], 2, "there is no such file"),
         (["plan", "-"], 2, "pass /dev/stdin"),
+        (["sizing", "--model", "zzzz"], 2, "remedy: give the path of its config.json"),
         (["plan", str(EXAMPLES)], 2, "it is a directory"),
         (["plan", SPEC, "--output", "xml"], 2, "is not one of"),
     ],
