@@ -29,6 +29,8 @@ def over_documents(
     size = sum(each.num_bytes or 0 for each in documents)
     if num_workers > 1 and len(documents) > 1 and size >= WORTH_FORKING_BYTES and _can_fork():
         return _in_processes(function, documents, num_workers)
+    if len(documents) == 1:  # here, where Ctrl-C ends the wait for a terminal's input
+        return [function(documents[0])]
     with ThreadPoolExecutor(max_workers=num_workers) as pool:
         return list(pool.map(function, documents))
 

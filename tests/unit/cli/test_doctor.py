@@ -3,13 +3,17 @@
 import json
 import os
 import tarfile
+import threading
 from contextlib import redirect_stdout
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from click import Abort
 from click.testing import CliRunner
 
 from shardwright.cli import bundle, doctor, explain
+from shardwright.drive import evidence_files
 from shardwright.model.errors import ShardwrightError
 
 OOM = "torch.OutOfMemoryError: CUDA out of memory. HF_TOKEN=hf_aBcDeFgHiJkLmNoPqRsT\n"
@@ -35,6 +39,24 @@ def test_unknown_is_inconclusive(tmp_path):
     answer = run(doctor.command, "--evidence", "-", input="all fine\n")
     assert answer.return_value == 4
     assert answer.stdout.startswith("No known cause found")
+
+
+def test_ctrl_c_ends_the_wait_for_a_line_of_standard_input(monkeypatch):
+    class Interrupted:
+        def readable(self):
+            return True
+
+        def read(self, *_):
+            assert threading.current_thread() is threading.main_thread()
+            raise KeyboardInterrupt
+
+        read1 = readinto = readline = read
+
+    monkeypatch.setattr(
+        evidence_files, "sys", SimpleNamespace(stdin=SimpleNamespace(buffer=Interrupted()))
+    )
+    with pytest.raises((KeyboardInterrupt, Abort)):
+        doctor.command.main(["--evidence", "-"], standalone_mode=False)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--evidence", "/nonexistent"]])
