@@ -231,10 +231,11 @@ def _refuse_ignored(words: str, *names: str) -> None:
     context = click.get_current_context()
     given = [n for n in names if context.get_parameter_source(n) is ParameterSource.COMMANDLINE]
     if given:
+        [option] = (each for each in context.command.params if each.name == given[0])
+        is_off = option.secondary_opts and context.params[given[0]] is False
+        typed = (option.secondary_opts if is_off else option.opts)[-1]
         raise usage_error(
-            "option-without-effect",
-            f"--{given[0]} is {words}",
-            remedy=f"leave out --{given[0]}",
+            "option-without-effect", f"{typed} is {words}", remedy=f"leave out {typed}"
         )
 
 
