@@ -105,9 +105,9 @@ def _tokens_within(sample: Sample, start: float, end: float) -> float:
     if not sample.output_tokens:
         return 0.0
     done = sample.start_s + sample.latency_s
-    if sample.ttft_s is None or sample.output_tokens == 1:
+    first = done if sample.ttft_s is None else sample.start_s + sample.ttft_s
+    if done <= first:  # not streamed, or a busy client read all chunks at one instant
         return sample.output_tokens if start <= done < end else 0.0
-    first = sample.start_s + sample.ttft_s
     alone = 1.0 if start <= first < end else 0.0
     overlap = max(0.0, min(done, end) - max(first, start))
-    return alone + (sample.output_tokens - 1) * (overlap / (done - first) if done > first else 0.0)
+    return alone + (sample.output_tokens - 1) * overlap / (done - first)

@@ -1,6 +1,7 @@
 """The steady state and runs together: figures by hand, and recomputed from AIPerf's own."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,16 @@ def test_tokens_of_the_window_are_those_that_came_out_in_it():
     assert found.window.end_s == 2.5
     # from 2.1 to 2.5: a fifth of the ten tokens, 2; the last request's first comes at 2.6
     assert found.output_tokens == 2
+
+
+def test_tokens_that_a_busy_client_read_at_one_instant_count():
+    # from the burst's answer at 1.5 s to 4 s: five of one instant, at 2 s, and six of the last but
+    # one, whose first comes at 3.5 s and whose ten others would come evenly until 4.5 s
+    at_once = replace(sample(1.5, 0.5, tokens=5), ttft_s=0.5)
+    samples = [sample(0, 1), sample(0, 1.5), at_once, sample(3, 1.5, ttft=0.5), sample(4, 1)]
+    found = steady(load(samples), 95, needed=1)
+    assert (found.window.start_s, found.window.end_s) == (1.5, 4)
+    assert found.output_tokens == 5 + 1 + 5
 
 
 def test_a_run_too_short_for_a_steady_state_is_left_whole():
