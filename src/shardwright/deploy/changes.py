@@ -55,11 +55,11 @@ class ObjectChange:
 
     @property
     def restarts(self) -> bool:
-        """Tell whether serving pods are replaced: their template changes."""
-        return (
-            self.verb in (Verb.CHANGE, Verb.REPLACE)
-            and self.ref.kind in WORKLOADS
-            and any("emplate" in field.path for field in self.fields)
+        """Tell whether serving pods are replaced: their template changes, or their workload is."""
+        if self.ref.kind not in WORKLOADS:
+            return False
+        return self.verb is Verb.REPLACE or (
+            self.verb is Verb.CHANGE and any("emplate" in field.path for field in self.fields)
         )
 
 

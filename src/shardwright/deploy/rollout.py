@@ -7,6 +7,7 @@ rehearsals on a cluster.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from shardwright.deploy.changes import ObjectChange, Verb
@@ -23,6 +24,7 @@ from shardwright.deploy.inventory import (
 from shardwright.deploy.jobs import is_awaited, run_again, takes_gpus
 from shardwright.deploy.jobwatch import JobWatch, finish
 from shardwright.deploy.outcome import Outcome, Result
+from shardwright.deploy.outgoing import outgoing
 from shardwright.deploy.removal import await_gone, find_inventory, remove
 from shardwright.deploy.slots import Slot, instance
 from shardwright.deploy.target import Done, Target, Tell, Told
@@ -73,7 +75,7 @@ class Rollout:
         if not moving and not record.pending and record.revision and serving.all_ready():
             return Outcome(result=Result.UNCHANGED, revision=record.revision)
         beside = bool(record.revision) and slot.value != record.slot
-        begun = self._begin(record, objects, changes, slot, beside=beside)
+        begun = self._begin(record, objects, changes, slot)
         problems = self._apply(objects, changes, leave=self._public(beside=beside))
         watcher = self._watcher(slot, begun.outdated)
         problems = problems or watcher.settle()
@@ -85,13 +87,11 @@ class Rollout:
 
     def _begin(
         self, record: Inventory, objects: tuple[Object, ...], changes: tuple[ObjectChange, ...],
-        slot: Slot, *, beside: bool,
+        slot: Slot,
     ) -> Inventory:  # fmt: skip
         """Write down what will be owned and which pods will go, before anything is touched."""
-        outdated = record.outdated if record.pending else ()
-        if not beside and any(each.restarts for each in changes):
-            pods = self._watcher(Slot(record.slot)).pods()
-            outdated = tuple(sorted(str(each["metadata"].get("uid")) for each in pods))
+        earlier = record.outdated if record.pending else ()
+        outdated = tuple(sorted({*earlier, *outgoing(changes, self._watcher(slot).pods())}))
         begun = replace(
             record,
             owned=union(record.owned, references(objects)),
@@ -144,7 +144,7 @@ class Rollout:
             result=Result.READY, revision=revision, seconds=seconds, verification=verification
         )
 
-    def _watcher(self, slot: Slot, outdated: tuple[str, ...] = ()) -> Watcher:
+    def _watcher(self, slot: Slot, outdated: Iterable[str] = ()) -> Watcher:
         label = instance(self.target.name, slot)
         watched = Watcher(
             self.cluster,
@@ -260,14 +260,12 @@ class Rollout:
         self.tell(Told(text=f"going back to revision {record.revision}"))
         back = planned_changes(self.cluster, self.target, record.good)
         back = run_again(record.good, back, objects)
-        pods = self._watcher(Slot(record.slot)).pods()
-        restarted = any(each.restarts for each in back)
+        outdated = outgoing(back, self._watcher(Slot(record.slot)).pods())
         moving = tuple(c for c in back if c.verb is not Verb.REMOVE)
         for problem in self._apply(record.good, moving, leave=None):
             self.tell(Told(text=problem))
         for change in removals(replace(record, owned=references(objects)), record.good):
             self.cluster.delete(change.ref)
-        outdated = tuple(str(each["metadata"].get("uid")) for each in pods) if restarted else ()
         self._watcher(Slot(record.slot), outdated).settle()
         self._record(replace(record, pending=False, next_slot=record.slot, outdated=()))
 

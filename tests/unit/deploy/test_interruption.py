@@ -103,7 +103,7 @@ class ActedCluster(MemoryCluster):
                             "namespace": meta["namespace"],
                             "uid": f"{pod}-{revision}",
                             "labels": labels,
-                            "ownerReferences": [{"uid": name}],
+                            "ownerReferences": [{"kind": "StatefulSet", "name": name, "uid": name}],
                         },
                         "spec": template["spec"],
                         "status": {"conditions": READY},
@@ -155,6 +155,13 @@ def changed(plan: LaunchPlan) -> LaunchPlan:
     return replace(plan, group=replace(plan.group, members=members))
 
 
+def leader_changed(plan: LaunchPlan) -> LaunchPlan:
+    """As Ray and MPI have it, where the engine's arguments are the leader's alone."""
+    leader, *workers = plan.group.members
+    members = (replace(leader, image="vllm:next"), *workers)
+    return replace(plan, group=replace(plan.group, members=members))
+
+
 @cache
 def rendered(plan: LaunchPlan, slot: Slot) -> tuple[Object, ...]:
     return slot_objects(plan, slot)
@@ -186,6 +193,7 @@ Case = Callable[[LaunchPlan], tuple[list[tuple[LaunchPlan, Slot]], tuple[LaunchP
 CASES: dict[str, Case] = {
     "first": lambda plan: ([], (plan, Slot.OWN)),
     "in-place": lambda plan: ([(plan, Slot.OWN)], (changed(plan), Slot.OWN)),
+    "leader-alone": lambda plan: ([(plan, Slot.OWN)], (leader_changed(plan), Slot.OWN)),
     "beside": lambda plan: ([(plan, Slot.OWN)], (changed(plan), Slot.GREEN)),
     "back": lambda plan: (
         [(plan, Slot.OWN), (changed(plan), Slot.GREEN)],
