@@ -50,6 +50,7 @@ class Watcher:
         self._peaked_at = self.began
         self._seen: dict[str, PodProgress] = {}
         self._since: dict[str, float] = {}
+        self._absent_since: float | None = None
 
     def pods(self) -> tuple[Object, ...]:
         """Return the serving pods, those that are leaving left out."""
@@ -92,13 +93,10 @@ class Watcher:
         if settled and not any(is_behind(each) for each in workloads):
             return ()
         problems = stuck(current, self._since, now, budgets) + self._failed_tasks()
+        problems = problems or self._absent(current, len(pods) - len(fresh), now)
         if problems:
             return problems
-        waited_s = now - self.starts.applied_s
-        if len(current) < self.target.num_pods and waited_s > self.target.schedule_s:
-            waits = f"{len(current)} of {self.target.num_pods} pods exist"
-            return (f"{waits} after {waited_s:.0f} s{self._why_no_pods()}",)
-        self._tell_waiting(fresh, current, now, budgets)
+        self._tell_waiting(fresh, len(pods) - len(fresh), current, now, budgets)
         return None
 
     def _tell_moves(
@@ -112,15 +110,15 @@ class Watcher:
         self._seen = dict(current)
 
     def _tell_waiting(
-        self, pods: tuple[Object, ...], current: Mapping[str, PodProgress], now: float,
-        budgets: Mapping[Stage, float],
+        self, pods: tuple[Object, ...], num_old: int, current: Mapping[str, PodProgress],
+        now: float, budgets: Mapping[Stage, float],
     ) -> None:  # fmt: skip
         after_s = now - self.began
-        missing = self.target.num_pods - len(current)
+        missing = self.target.num_pods - len(current) - num_old
         if missing > 0:
             what = f"{missing} of {self.target.num_pods} pods to be created"
             budget_s = self.target.schedule_s
-            since_s = now - self.starts.applied_s
+            since_s = now - (self._absent_since or self.starts.applied_s)
             self.tell(Waiting(what=what, after_s=after_s, since_s=since_s, budget_s=budget_s))
             return
         for each in seated(pods):
@@ -138,6 +136,27 @@ class Watcher:
                 )
             )
             return
+
+    def _absent(
+        self, current: Mapping[str, PodProgress], num_old: int, now: float
+    ) -> tuple[str, ...]:
+        """Say that pods are not made, or old ones not replaced, for longer than a node is waited
+        for. A rolling update keeps old pods until the new ones before them are ready.
+        """
+        waited_s = 0.0
+        if len(current) + num_old < self.target.num_pods:
+            self._absent_since = now if self._absent_since is None else self._absent_since
+            waited_s = now - self._absent_since
+        else:
+            self._absent_since = None
+            if num_old and all(each.stage is Stage.READY for each in current.values()):
+                moved = [self._since[name] for name in current]
+                waited_s = now - max(moved, default=self.starts.applied_s)
+        if waited_s <= self.target.schedule_s:
+            return ()
+        there = f"{len(current)} of {self.target.num_pods} pods exist"
+        there += f", {num_old} of the old template" if num_old else ""
+        return (f"{there} after {waited_s:.0f} s{self._why_no_pods()}",)
 
     def _failed_tasks(self) -> tuple[str, ...]:
         """Say which jobs gave up; members that wait for them would wait until their budget ends."""

@@ -331,6 +331,43 @@ def test_where_no_pod_is_made_the_newest_warning_says_why(cluster: MemoryCluster
     assert outcome.problems[0].endswith(": exceeded quota: gpus")
 
 
+class Rolling(Kubelet):
+    """Replaces one pod at a time; each takes 400 s until it is ready. Both are there at first."""
+
+    def __init__(self, cluster: MemoryCluster, *, replaces: int = 2) -> None:
+        self.replaces = replaces
+        super().__init__(cluster, READY)
+
+    def _step(self) -> None:
+        for index in (0, 1):
+            begins = 10.0 + 400 * index
+            is_new = self.time >= begins and index < self.replaces
+            status = CREATING if is_new and self.time < begins + 400 else READY
+            made = pod(index, status)
+            made["metadata"]["uid"] = f"{'new' if is_new else 'old'}-{index}"
+            if is_new:
+                made["status"] = {**status, "containerStatuses": [{"state": {"running": {}}}]}
+            self.cluster.put(made)
+
+
+def test_a_rolling_update_may_take_a_start_for_every_group(cluster: MemoryCluster) -> None:
+    """The second pod goes only when the first is ready again, 410 s after the change."""
+    patient = replace(TARGET, budgets=replace(BUDGETS, startup_s=500))
+    deploy(cluster, Rolling(cluster), manifests(), target=patient)
+    outcome = deploy(cluster, Rolling(cluster), manifests("vllm:2"), target=patient)
+    assert (outcome.result, outcome.problems) == (Result.READY, ())
+    assert outcome.seconds == pytest.approx(810, abs=4)
+
+
+def test_an_old_pod_that_is_never_replaced_ends_the_wait(cluster: MemoryCluster) -> None:
+    patient = replace(TARGET, budgets=replace(BUDGETS, startup_s=500))
+    deploy(cluster, Rolling(cluster), manifests(), target=patient)
+    stuck = Rolling(cluster, replaces=1)
+    outcome = deploy(cluster, stuck, manifests("vllm:2"), target=patient, rollback=False)
+    assert outcome.problems[0].startswith("1 of 2 pods exist, 1 of the old template after 30")
+    assert outcome.seconds == pytest.approx(410 + 300, abs=4)
+
+
 def test_a_job_that_gave_up_ends_the_wait(cluster: MemoryCluster) -> None:
     job = an_object("batch/v1", "Job", "llama-download", {})
     failed = {"type": "Failed", "status": "True", "message": "BackoffLimitExceeded"}
