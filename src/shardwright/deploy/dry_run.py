@@ -41,9 +41,21 @@ def _planned(cluster: Cluster, obj: Object) -> ObjectChange:
         # what cannot be changed (a Job, a workload's selector) is deleted and made anew
         if error.code != "object-refused" or live is None or is_kept(reference(obj)):
             raise
-        return replace(compare(live, {**live, **obj}), verb=Verb.REPLACE)
+        return replace(compare(live, _made_anew(cluster, obj)), verb=Verb.REPLACE)
     # a Job that gave up never runs again
     return replace(change, verb=Verb.REPLACE) if live is not None and has_failed(live) else change
+
+
+def _made_anew(cluster: Cluster, obj: Object) -> Object:
+    """Ask the server what it would make of an object that it has never seen.
+
+    Raises ShardwrightError if it refuses that as well: then what is wrong is not that a field
+    cannot change, and the object that serves must not be deleted for one that cannot be made.
+    """
+    meta = obj["metadata"]
+    name = f"{meta['name'][:50].rstrip('-.')}-anew"
+    made = cluster.apply({**obj, "metadata": {**meta, "name": name}}, dry_run=True)
+    return {**made, "metadata": {**made["metadata"], "name": meta["name"]}}
 
 
 def removals(inventory: Inventory | None, objects: tuple[Object, ...]) -> tuple[ObjectChange, ...]:
