@@ -26,6 +26,7 @@ from shardwright.deploy.jobwatch import JobWatch, finish
 from shardwright.deploy.outcome import Outcome, Result
 from shardwright.deploy.outgoing import outgoing
 from shardwright.deploy.removal import await_gone, find_inventory, remove
+from shardwright.deploy.size import is_scaled, num_pods
 from shardwright.deploy.slots import Slot, instance
 from shardwright.deploy.target import Done, Target, Tell, Told
 from shardwright.deploy.verification import Verification, Verifier
@@ -247,27 +248,46 @@ class Rollout:
             return outcome
         if not record.revision:
             self.tell(Told(text="first deployment failed: removing what it made"))
-            remove(self.cluster, replace(record, owned=references(objects)), purge=False)
+            remove(self.cluster, self.written, purge=False)
             return replace(outcome, rolled_back_to=0)
         if not record.good:
             self.tell(Told(text="the record was lost: there are no manifests to go back to"))
             return outcome
-        self._go_back(record, objects)
+        if not_back := self._go_back(record, objects):
+            told = (f"going back to revision {record.revision}: {each}" for each in not_back)
+            return replace(outcome, problems=(*problems, *told))
         return replace(outcome, rolled_back_to=record.revision)
 
-    def _go_back(self, record: Inventory, objects: tuple[Object, ...]) -> None:
-        """Apply the last good manifests and wait until they serve again."""
+    def _go_back(self, record: Inventory, objects: tuple[Object, ...]) -> tuple[str, ...]:
+        """Apply the last good manifests and wait until they serve again; return why they do not.
+
+        What failed is removed, and what an interrupted deployment before it left. Claims stay, and
+        on record, for `delete --purge`.
+        """
         self.tell(Told(text=f"going back to revision {record.revision}"))
+        self.target = replace(
+            self.target, num_pods=num_pods(record.good), may_have_more=is_scaled(record.good),
+            ranks=(), reading=None,
+        )  # fmt: skip
+        slot = Slot(record.slot)
         back = planned_changes(self.cluster, self.target, record.good)
         back = run_again(record.good, back, objects)
-        outdated = outgoing(back, self._watcher(Slot(record.slot)).pods())
+        outdated = outgoing(back, self._watcher(slot).pods())
         moving = tuple(c for c in back if c.verb is not Verb.REMOVE)
-        for problem in self._apply(record.good, moving, leave=None):
-            self.tell(Told(text=problem))
-        for change in removals(replace(record, owned=references(objects)), record.good):
-            self.cluster.delete(change.ref)
-        self._watcher(Slot(record.slot), outdated).settle()
-        self._record(replace(record, pending=False, next_slot=record.slot, outdated=()))
+        problems = self._apply(record.good, moving, leave=None)
+        self._remove(removals(self.written, record.good))
+        problems = problems or self._watcher(slot, outdated).settle()
+        kept = tuple(ref for ref in self.written.owned if is_kept(ref))
+        self._record(
+            replace(
+                record,
+                owned=union(references(record.good), kept),
+                pending=bool(problems),
+                next_slot=record.slot,
+                outdated=tuple(sorted(outdated)) if problems else (),
+            )
+        )
+        return problems
 
 
 def _is_service(obj: Object, name: str | None) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from shardwright.deploy.changes import Verb
 from shardwright.deploy.dry_run import planned_changes
-from shardwright.deploy.inventory import Inventory, inventory_ref, to_object
+from shardwright.deploy.inventory import COMPONENT, Inventory, inventory_ref, to_object
 from shardwright.deploy.outcome import Outcome, Result
 from shardwright.deploy.removal import find_inventory, read_inventory, remove
 from shardwright.deploy.rollout import Rollout
@@ -282,6 +282,70 @@ def test_a_failed_update_goes_back_to_the_last_good_manifests(cluster: MemoryClu
     record = read_inventory(cluster, "llama", "ml")
     assert record is not None
     assert (record.revision, record.pending) == (1, False)
+
+
+def test_the_way_back_waits_for_the_pods_of_the_manifests_it_goes_back_to(
+    cluster: MemoryCluster,
+) -> None:
+    """A third pod was asked for, and nothing makes it: the two of before serve all the while."""
+    deploy(cluster, Kubelet(cluster, READY), manifests())
+    claim, service, workload = manifests()
+    larger = (claim, service, {**workload, "spec": {**workload["spec"], "replicas": 3}})
+    clock = Kubelet(cluster, READY)
+    outcome = deploy(cluster, clock, larger, target=replace(TARGET, num_pods=3))
+    assert (outcome.result, outcome.rolled_back_to) == (Result.FAILED, 1)
+    assert clock.now() == outcome.seconds
+
+
+def test_a_way_back_that_does_not_serve_is_not_called_one(cluster: MemoryCluster) -> None:
+    deploy(cluster, Kubelet(cluster, READY), manifests("vllm:1"))
+    outcome = deploy(cluster, Kubelet(cluster, crashed(3)), manifests("vllm:2"))
+    assert outcome.rolled_back_to is None
+    assert outcome.problems[-1] == (
+        "going back to revision 1: llama-1: vllm ended with 1 (Error), restart 3"
+    )
+    record = read_inventory(cluster, "llama", "ml")
+    assert record is not None
+    assert (record.revision, record.pending) == (1, True)
+
+
+def test_the_way_back_keeps_a_new_claim_on_record(cluster: MemoryCluster) -> None:
+    """Else nothing would tell `delete --purge` of it."""
+    deploy(cluster, Kubelet(cluster, READY), manifests())
+    claim = an_object("v1", "PersistentVolumeClaim", "llama-cache", {"accessModes": ["RWX"]})
+    clock = Kubelet(cluster, CREATING, crashed(3), READY)
+    outcome = deploy(cluster, clock, (claim, *manifests("vllm:2")))
+    assert outcome.rolled_back_to == 1
+    record = read_inventory(cluster, "llama", "ml")
+    assert record is not None
+    assert reference(claim) in record.owned
+    remove(cluster, record, purge=True)
+    assert kinds(cluster) == set()
+
+
+@pytest.mark.parametrize("revision", [0, 1])
+def test_a_failure_also_removes_what_an_interrupted_deployment_left(
+    revision: int, cluster: MemoryCluster
+) -> None:
+    if revision:
+        deploy(cluster, Kubelet(cluster, READY), manifests())
+    left = an_object("apps/v1", "StatefulSet", "llama-left", {"replicas": 2})
+    record = find_inventory(cluster, "llama", "ml") or Inventory(name="llama", namespace="ml")
+    owned = (*record.owned, reference(left))
+    cluster.apply(to_object(replace(record, owned=owned, pending=True)))
+    cluster.apply(left)
+    job = an_object("batch/v1", "Job", "llama-keys", {})
+    job["metadata"] = {**job["metadata"], "labels": LABELS | {COMPONENT: "ssh-keys"}}
+    failed = {"conditions": [{"type": "Failed", "status": "True"}]}
+
+    def give_up(obj: Object) -> None:
+        if obj["kind"] == "Job":
+            cluster.put(job | {"status": failed})
+
+    cluster.on_apply = give_up
+    outcome = deploy(cluster, Kubelet(cluster, READY), (job, *manifests("vllm:2")))
+    assert outcome.rolled_back_to == revision
+    assert cluster.get(reference(left)) is None
 
 
 def test_an_update_removes_what_is_no_longer_wanted(cluster: MemoryCluster) -> None:
