@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from shardwright.deploy.inventory import COMPONENT, INSTANCE, Inventory
-from shardwright.deploy.members import Seated, seated
+from shardwright.deploy.members import Seated, has_successor, seated
 from shardwright.engines import find_engine
 from shardwright.engines.reading import Reading
 from shardwright.model.cluster import Cluster
@@ -31,7 +31,8 @@ def chosen_pod(
     # while two groups stand beside each other, the new one is what people look at
     for instance in reversed(record.instances):
         labels = {INSTANCE: instance, COMPONENT: "serving"}
-        pods = seated(cluster.list("v1", "Pod", namespace=record.namespace, labels=labels))
+        found = cluster.list("v1", "Pod", namespace=record.namespace, labels=labels)
+        pods = seated(each for each in found if not has_successor(each))
         for each in pods:
             if (each.group, each.member) == (group, wanted):
                 return each

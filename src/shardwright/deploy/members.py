@@ -32,6 +32,17 @@ class Seated:
         return str(self.pod["metadata"]["name"])
 
 
+def has_successor(pod: Object) -> bool:
+    """Tell whether a pod has ended for good and another has its place.
+
+    A ReplicaSet makes another pod in place of an evicted one and leaves that lie, with nothing in
+    it, until somebody deletes it; every other controller of ours deletes it first.
+    """
+    owners = pod["metadata"].get("ownerReferences", [])
+    ended = pod.get("status", {}).get("phase") in ("Failed", "Succeeded")
+    return ended and any(each.get("kind") == "ReplicaSet" for each in owners)
+
+
 def seated(pods: Iterable[Object]) -> tuple[Seated, ...]:
     """Say where each pod sits, by group and member.
 

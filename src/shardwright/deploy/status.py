@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from shardwright.deploy.inventory import COMPONENT, INSTANCE, MANAGED, Inventory, from_object
 from shardwright.deploy.jobs import has_failed, is_awaited, is_complete
 from shardwright.deploy.jobwatch import last_said, log_of
+from shardwright.deploy.members import has_successor
 from shardwright.deploy.progress import UNSTARTED, PodProgress, Stage, pod_progress
 from shardwright.model.cluster import Cluster, Object
 
@@ -57,6 +58,7 @@ def endpoint_status(cluster: Cluster, inventory: Inventory) -> EndpointStatus:
             namespace=inventory.namespace,
             labels={INSTANCE: instance, COMPONENT: "serving"},
         )
+        if not has_successor(pod)
     ]
     status = _status(inventory, tuple(pod_progress(each) for each in pods))
     return replace(status, jobs=_jobs(cluster, inventory)) if inventory.pending else status
@@ -98,7 +100,7 @@ def all_endpoints(cluster: Cluster, namespace: str | None = None) -> tuple[Endpo
         "v1", "Pod", namespace=namespace, labels={**MANAGED, COMPONENT: "serving"}
     )
     pods: dict[tuple[str, str], list[PodProgress]] = {}
-    for each in serving:
+    for each in (pod for pod in serving if not has_successor(pod)):
         meta = each["metadata"]
         key = (meta["namespace"], meta["labels"][INSTANCE])
         pods.setdefault(key, []).append(pod_progress(each))

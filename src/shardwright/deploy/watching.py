@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from shardwright.deploy.changes import is_leaving
 from shardwright.deploy.evidence import last_seen
 from shardwright.deploy.inventory import COMPONENT, INSTANCE
-from shardwright.deploy.members import seated
+from shardwright.deploy.members import has_successor, seated
 from shardwright.deploy.patience import until_told
 from shardwright.deploy.progress import (
     PodProgress,
@@ -53,10 +53,10 @@ class Watcher:
         self._absent_since: float | None = None
 
     def pods(self) -> tuple[Object, ...]:
-        """Return the serving pods, those that are leaving left out."""
+        """Return the serving pods, those that are leaving or have a successor left out."""
         labels = {INSTANCE: self.instance, COMPONENT: "serving"}
         found = self.cluster.list("v1", "Pod", namespace=self.target.namespace, labels=labels)
-        return tuple(each for each in found if not is_leaving(each))
+        return tuple(e for e in found if not is_leaving(e) and not has_successor(e))
 
     def all_ready(self) -> bool:
         """Tell whether every pod is there and ready now."""

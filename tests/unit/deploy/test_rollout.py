@@ -11,10 +11,11 @@ import pytest
 from shardwright.deploy.changes import Verb
 from shardwright.deploy.dry_run import planned_changes
 from shardwright.deploy.inventory import COMPONENT, Inventory, inventory_ref, to_object
+from shardwright.deploy.logs import chosen_pod
 from shardwright.deploy.outcome import Outcome, Result
 from shardwright.deploy.removal import find_inventory, read_inventory, remove
 from shardwright.deploy.rollout import Rollout
-from shardwright.deploy.status import all_endpoints
+from shardwright.deploy.status import all_endpoints, endpoint_status
 from shardwright.deploy.target import Event, Moved, Target, Told
 from shardwright.deploy.watching import stale_pods
 from shardwright.drive.kube_memory import MemoryCluster
@@ -346,6 +347,24 @@ def test_a_failure_also_removes_what_an_interrupted_deployment_left(
     outcome = deploy(cluster, Kubelet(cluster, READY), (job, *manifests("vllm:2")))
     assert outcome.rolled_back_to == revision
     assert cluster.get(reference(left)) is None
+
+
+def test_an_evicted_pod_of_long_ago_neither_fails_a_deployment_nor_counts(
+    cluster: MemoryCluster,
+) -> None:
+    """Kubernetes keeps it, ended, beside the one that took its place."""
+    evicted = pod(2, {"phase": "Failed", "reason": "Evicted"})
+    owner = {"kind": "ReplicaSet", "name": "llama-5d4f7c9b8", "uid": "r"}
+    evicted["metadata"]["ownerReferences"] = [owner]
+    cluster.put(evicted)
+    outcome = deploy(cluster, Kubelet(cluster, CREATING, READY), manifests())
+    assert (outcome.result, outcome.problems) == (Result.READY, ())
+    record = read_inventory(cluster, "llama", "ml")
+    assert record is not None
+    for found in (endpoint_status(cluster, record), *all_endpoints(cluster)):
+        assert (found.num_ready, len(found.pods), found.is_ready) == (2, 2, True)
+    with pytest.raises(ShardwrightError, match="member-unknown"):
+        chosen_pod(cluster, record, group=2, rank=None, member=None)
 
 
 def test_an_update_removes_what_is_no_longer_wanted(cluster: MemoryCluster) -> None:
