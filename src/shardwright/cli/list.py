@@ -33,6 +33,6 @@ def command(
         words = "ready" if each.is_ready else "deploying" if each.pending else "not ready"
         click.echo(
             f"{f'{each.namespace}/{each.name}':<{width}}  revision {each.revision}  "
-            f"{each.num_ready}/{len(each.pods)} pods  {words}"
+            f"{each.num_ready}/{each.num_wanted} pods  {words}"
         )
     return ExitCode.DONE

@@ -92,6 +92,6 @@ def status_json(status: EndpointStatus) -> dict[str, Any]:
 def _text(status: EndpointStatus) -> str:
     words = "ready" if status.is_ready else "deploying" if status.pending else "not ready"
     head = f"{status.namespace}/{status.name}  revision {status.revision}  {words}"
-    head += f"  {status.num_ready} of {len(status.pods)} pods ready"
+    head += f"  {status.num_ready} of {status.num_wanted} pods ready"
     jobs = [f"  job {each.name}  {each.words}" for each in status.jobs]
     return "\n".join([head, *jobs, *(f"  {pod_line(each)}" for each in status.pods)])

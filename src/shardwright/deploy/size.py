@@ -1,6 +1,7 @@
 """How many pods manifests ask for, by the rules of each kind of workload. Pure.
 
-Called by the way back, whose manifests may be of another size than those that failed.
+Called by status, and by the way back, whose manifests may be of another size than those that
+failed.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from shardwright.deploy.jobs import has_failed, is_awaited, is_complete
 from shardwright.deploy.jobwatch import last_said, log_of
 from shardwright.deploy.members import has_successor
 from shardwright.deploy.progress import UNSTARTED, PodProgress, Stage, pod_progress
+from shardwright.deploy.size import num_pods
 from shardwright.model.cluster import Cluster, Object
 
 
@@ -25,7 +26,8 @@ class EndpointStatus:
     """One endpoint. revision 0: never became ready; pending: a deployment did not end.
 
     verified: what was found after the last start, as JSON; empty if nothing was. jobs: those that a
-    pending deployment waits for; not looked for where all endpoints are listed.
+    pending deployment waits for; not looked for where all endpoints are listed. num_planned: pods
+    that the manifests of its revision ask for; 0: they are lost.
     """
 
     name: str
@@ -35,6 +37,12 @@ class EndpointStatus:
     verified: str
     pods: tuple[PodProgress, ...]
     jobs: tuple[JobStatus, ...] = ()
+    num_planned: int = 0
+
+    @property
+    def num_wanted(self) -> int:
+        """Pods that should be ready: those planned, and those that a scaler added."""
+        return max(self.num_planned, len(self.pods))
 
     @property
     def num_ready(self) -> int:
@@ -43,8 +51,8 @@ class EndpointStatus:
 
     @property
     def is_ready(self) -> bool:
-        """Tell whether every pod is ready and no deployment is under way."""
-        return bool(self.pods) and self.num_ready == len(self.pods) and not self.pending
+        """Tell whether every pod is there and ready, and no deployment is under way."""
+        return bool(self.pods) and self.num_ready == self.num_wanted and not self.pending
 
 
 def endpoint_status(cluster: Cluster, inventory: Inventory) -> EndpointStatus:
@@ -119,4 +127,5 @@ def _status(inventory: Inventory, pods: tuple[PodProgress, ...]) -> EndpointStat
         pending=inventory.pending,
         verified=inventory.verified,
         pods=tuple(sorted(pods, key=lambda each: each.name)),
+        num_planned=num_pods(inventory.good),
     )

@@ -349,6 +349,14 @@ def test_a_failure_also_removes_what_an_interrupted_deployment_left(
     assert cluster.get(reference(left)) is None
 
 
+def test_an_endpoint_that_lacks_a_pod_is_not_ready(cluster: MemoryCluster) -> None:
+    """What cannot be made again (quota, a node away) is missing, and the rest is ready."""
+    deploy(cluster, Kubelet(cluster, READY), manifests())
+    cluster.delete(reference(pod(1, READY)))
+    (found,) = all_endpoints(cluster)
+    assert (found.num_ready, found.num_wanted, found.is_ready) == (1, 2, False)
+
+
 def test_an_evicted_pod_of_long_ago_neither_fails_a_deployment_nor_counts(
     cluster: MemoryCluster,
 ) -> None:
