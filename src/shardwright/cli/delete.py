@@ -29,7 +29,7 @@ def command(
 
     with connect(kubeconfig, context) as cluster:
         space = namespace or cluster.default_namespace
-        inventory = owned_by(cluster, name, space)
+        inventory = owned_by(cluster, name, space, with_claims_alone=True)
         gone = remove(cluster, inventory, purge=purge)
         kept = [each for each in inventory.owned if is_kept(each) and not purge]
     if output == "json":

@@ -61,15 +61,23 @@ def looked_at(
         clock.sleep(WATCH_S)
 
 
-def owned_by(cluster: Cluster, name: str, namespace: str) -> Inventory:
-    """Return what the endpoint owns. Raises ShardwrightError if there is no such endpoint."""
+def owned_by(
+    cluster: Cluster, name: str, namespace: str, *, with_claims_alone: bool = False
+) -> Inventory:
+    """Return what the endpoint owns. Raises ShardwrightError if there is no such endpoint.
+
+    with_claims_alone: claims that a deleted endpoint left count as one.
+    """
+    from shardwright.deploy.inventory import is_kept
     from shardwright.deploy.removal import find_inventory
 
     inventory = find_inventory(cluster, name, namespace)
-    if inventory is None:
+    left = inventory.owned if inventory and all(map(is_kept, inventory.owned)) else ()
+    if inventory is None or (left and not with_claims_alone):
+        kept = f"; it was deleted, and {', '.join(map(str, left))} kept" if left else ""
         raise usage_error(
             "endpoint-not-found",
-            f"there is no endpoint {name} in namespace {namespace}",
+            f"there is no endpoint {name} in namespace {namespace}{kept}",
             remedy="shardwright list shows all; pass -n NAMESPACE or --context",
         )
     return inventory

@@ -2,8 +2,8 @@
 
 import pytest
 
-from shardwright.cli.status import WATCH_S, looked_at
-from shardwright.deploy.inventory import Inventory, inventory_ref, to_object
+from shardwright.cli.status import WATCH_S, looked_at, owned_by
+from shardwright.deploy.inventory import INSTANCE, MANAGED, Inventory, inventory_ref, to_object
 from shardwright.drive.kube_memory import MemoryCluster
 from shardwright.drive.memory import MemoryClock
 from shardwright.model.errors import ExitCode, ShardwrightError
@@ -21,3 +21,18 @@ def test_an_endpoint_deleted_meanwhile_is_not_waited_for():
         next(looks)
     assert caught.value.exit_code is ExitCode.USAGE
     assert clock.now() == WATCH_S
+
+
+def test_the_claims_of_a_deleted_endpoint_are_no_endpoint_but_can_be_purged():
+    """It would be called deploying, and `status --watch` would wait for it for ever."""
+    meta = {"name": "llama-models", "namespace": "ml", "labels": {**MANAGED, INSTANCE: "llama"}}
+    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta}
+    cluster = MemoryCluster(claim)
+    with pytest.raises(ShardwrightError) as caught:
+        owned_by(cluster, "llama", "ml")
+    assert caught.value.what == (
+        "there is no endpoint llama in namespace ml; it was deleted, and "
+        "PersistentVolumeClaim/llama-models kept"
+    )
+    found = owned_by(cluster, "llama", "ml", with_claims_alone=True)
+    assert [each.name for each in found.owned] == ["llama-models"]
