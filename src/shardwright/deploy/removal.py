@@ -16,7 +16,7 @@ from shardwright.deploy.inventory import (
 from shardwright.deploy.slots import Slot, instance
 from shardwright.deploy.target import Tell, Told
 from shardwright.model.cluster import Cluster, ObjectRef
-from shardwright.model.errors import ShardwrightError
+from shardwright.model.errors import ShardwrightError, usage_error
 from shardwright.model.running import Clock
 
 GONE_S = 600.0
@@ -33,10 +33,20 @@ def read_inventory(cluster: Cluster, name: str, namespace: str) -> Inventory | N
 def find_inventory(cluster: Cluster, name: str, namespace: str) -> Inventory | None:
     """Return what an endpoint owns: its record, or else every object with its labels.
 
-    A record rebuilt from labels has no manifests to go back to.
+    A record rebuilt from labels has no manifests to go back to. Raises ShardwrightError for the
+    name of a group that another endpoint has: what carries it is that endpoint's.
     """
     if (record := read_inventory(cluster, name, namespace)) is not None:
         return record
+    base = name.removesuffix(instance("", Slot.GREEN))
+    other = read_inventory(cluster, base, namespace) if base != name else None
+    if other is not None and name in other.instances:
+        raise usage_error(
+            "name-of-a-group",
+            f"{name} is a group of endpoint {base}, not an endpoint",
+            cause=f"an update of {base} started it beside the group before",
+            remedy=f"use {base}, or for a new endpoint another name",
+        )
     owned = {
         slot: _labelled(cluster, instance(name, slot), namespace)
         for slot in Slot

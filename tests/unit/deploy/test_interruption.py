@@ -28,6 +28,7 @@ from shardwright.deploy.target import target_of
 from shardwright.deploy.verification import Verifier
 from shardwright.drive.kube_memory import MemoryCluster
 from shardwright.model.cluster import Object, ObjectRef
+from shardwright.model.errors import ShardwrightError
 from shardwright.model.launch import LaunchPlan
 from shardwright.model.running import Reply
 
@@ -254,3 +255,15 @@ def test_a_lost_record_is_rebuilt_and_what_serves_is_not_touched(
     assert pods == {k: v for k, v in left(cluster).items() if k.startswith("Pod/")}
     remove(cluster, find_inventory(cluster, plan.name, plan.namespace) or rebuilt, purge=True)
     assert [str(ref) for ref in cluster.objects] == []
+
+
+def test_the_name_of_a_group_is_not_taken_for_an_endpoint(plan: LaunchPlan) -> None:
+    """`delete llama-green` would end what serves llama, and a deployment overwrite it."""
+    cluster = ActedCluster()
+    run(cluster, plan, Slot.OWN)
+    name = f"{plan.name}-green"
+    assert find_inventory(cluster, name, plan.namespace) is None
+    run(cluster, changed(plan), Slot.GREEN)
+    with pytest.raises(ShardwrightError) as caught:
+        find_inventory(cluster, name, plan.namespace)
+    assert caught.value.code == "name-of-a-group"
