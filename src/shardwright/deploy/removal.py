@@ -93,12 +93,17 @@ def remove(cluster: Cluster, inventory: Inventory, *, purge: bool) -> tuple[Obje
     gone = [
         ref
         for ref in reversed(inventory.owned)
-        if (purge or not is_kept(ref)) and cluster.delete(ref)
+        if (purge or not is_kept(ref)) and delete_served(cluster, ref)
     ]
     own = inventory_ref(inventory.name, inventory.namespace)
     if cluster.delete(own):
         gone.append(own)
     return tuple(gone)
+
+
+def delete_served(cluster: Cluster, ref: ObjectRef) -> bool:
+    """Delete an object; one of a kind that the cluster no longer knows went with that kind."""
+    return cluster.serves(ref.api_version, ref.kind) and cluster.delete(ref)
 
 
 def await_gone(cluster: Cluster, clock: Clock, ref: ObjectRef, tell: Tell) -> None:

@@ -25,7 +25,7 @@ from shardwright.deploy.jobs import is_awaited, run_again, takes_gpus
 from shardwright.deploy.jobwatch import JobWatch, finish
 from shardwright.deploy.outcome import Outcome, Result
 from shardwright.deploy.outgoing import outgoing
-from shardwright.deploy.removal import await_gone, find_inventory, remove
+from shardwright.deploy.removal import await_gone, delete_served, find_inventory, remove
 from shardwright.deploy.size import is_scaled, num_pods
 from shardwright.deploy.slots import Slot, instance
 from shardwright.deploy.target import Done, Target, Tell, Told
@@ -206,7 +206,7 @@ class Rollout:
     def _remove(self, changes: tuple[ObjectChange, ...]) -> None:
         for change in changes:
             if change.verb is Verb.REMOVE:
-                self.cluster.delete(change.ref)
+                delete_served(self.cluster, change.ref)
                 self.tell(Done(change=change))
 
     def _move_traffic(

@@ -487,6 +487,22 @@ def test_delete_keeps_claims_unless_purged(cluster: MemoryCluster) -> None:
     assert find_inventory(cluster, "llama", "ml") is None
 
 
+def test_what_went_with_its_definition_holds_up_neither_update_nor_deletion(
+    cluster: MemoryCluster,
+) -> None:
+    """KEDA was uninstalled, and its ScaledObject with it."""
+    scaled = an_object("keda.sh/v1alpha1", "ScaledObject", "llama", {})
+    deploy(cluster, Kubelet(cluster, READY), (*manifests(), scaled))
+    cluster.delete(reference(scaled))
+    cluster.unserved = frozenset({"ScaledObject"})
+    record = find_inventory(cluster, "llama", "ml")
+    assert record is not None
+    outcome = deploy(cluster, Kubelet(cluster, READY), manifests("vllm:2"))
+    assert outcome.result is Result.READY
+    remove(cluster, record, purge=True)
+    assert kinds(cluster) == set()
+
+
 def test_what_is_being_deleted_is_not_owned_any_more(cluster: MemoryCluster) -> None:
     """A claim outlives its deletion while a pod that mounts it ends."""
     claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "spec": {}}
