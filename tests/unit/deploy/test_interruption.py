@@ -132,6 +132,18 @@ class Answering:
         yield "[DONE]"
 
 
+class Refusing(Answering):
+    """An API server that passes no request of one method on."""
+
+    def __init__(self, method: str) -> None:
+        self.method = method
+
+    def send(self, url: str, *, body: Mapping[str, Any] | None, **options: Any) -> Reply:
+        if self.method == "GET" or body is not None:
+            return Reply(status=403, body=b'services "llama" is forbidden')
+        return super().send(url, body=body, **options)
+
+
 class Clock:
     """Time that passes when somebody sleeps."""
 
@@ -267,3 +279,20 @@ def test_the_name_of_a_group_is_not_taken_for_an_endpoint(plan: LaunchPlan) -> N
     with pytest.raises(ShardwrightError) as caught:
         find_inventory(cluster, name, plan.namespace)
     assert caught.value.code == "name-of-a-group"
+
+
+@pytest.mark.parametrize(
+    ("verb", "asked"), [("create", ["health"]), ("get", [])], ids=["no-post", "no-proxy"]
+)
+def test_who_may_not_ask_an_endpoint_deploys_it_all_the_same(
+    verb: str, asked: list[str], plan: LaunchPlan
+) -> None:
+    """Preflight warns of the missing right; the server's 403 is no fault of the endpoint."""
+    cluster = ActedCluster()
+    cluster.forbidden |= {(verb, "Service/proxy"), (verb, "Pod/proxy")}
+    cluster.client = Refusing("POST" if verb == "create" else "GET")
+    outcome = run(cluster, plan, Slot.OWN)
+    assert outcome.result is Result.READY
+    assert outcome.verification is not None
+    assert [each.name for each in outcome.verification.checks] == asked
+    assert run(cluster, changed(plan), Slot.GREEN).result is Result.READY

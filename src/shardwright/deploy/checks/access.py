@@ -18,11 +18,20 @@ IMAGE_VOLUMES = "1.35"
 """First Kubernetes that mounts images as volumes by default (KEP-4639; off in 1.33 and 1.34)."""
 CHANGES = ("get", "create", "patch", "delete")
 WATCHING = (("list", "v1", "Pod", ""), ("get", "v1", "Pod", ""))
+# a POST through a proxy is a `create`: k8s.io/apiserver, endpoints/request/requestinfo.go
 USEFUL = (
     ("get", "v1", "Pod", "log", "progress and evidence without logs"),
     ("list", "v1", "Event", "", "evidence without events"),
     ("get", "v1", "Service", "proxy", "the endpoint cannot be asked through its Service"),
+    (
+        "create",
+        "v1",
+        "Service",
+        "proxy",
+        "no completion is asked of the endpoint, its health alone",
+    ),
     ("get", "v1", "Pod", "proxy", "a new group cannot be asked before traffic moves"),
+    ("create", "v1", "Pod", "proxy", "a new group is asked for its health alone"),
 )
 AT_ONCE = 8
 
