@@ -92,7 +92,7 @@ class Watcher:
         settled = ready >= wanted and len(current) == wanted
         if settled and not any(is_behind(each) for each in workloads):
             return ()
-        problems = stuck(current, self._since, now, budgets) + self._failed_tasks()
+        problems = stuck(current, self._since, now, budgets)
         problems = problems or self._absent(current, len(pods) - len(fresh), now)
         if problems:
             return problems
@@ -157,18 +157,6 @@ class Watcher:
         there = f"{len(current)} of {self.target.num_pods} pods exist"
         there += f", {num_old} of the old template" if num_old else ""
         return (f"{there} after {waited_s:.0f} s{self._why_no_pods()}",)
-
-    def _failed_tasks(self) -> tuple[str, ...]:
-        """Say which jobs gave up; members that wait for them would wait until their budget ends."""
-        jobs = self.cluster.list(
-            "batch/v1", "Job", namespace=self.target.namespace, labels={INSTANCE: self.target.name}
-        )
-        return tuple(
-            f"job {job['metadata']['name']} failed: {each.get('message', '')}"
-            for job in jobs
-            for each in job.get("status", {}).get("conditions", [])
-            if each["type"] == "Failed" and each["status"] == "True"
-        )
 
     def _why_no_pods(self) -> str:
         """Quote the last warning about the endpoint's own objects: quota, webhooks, admission."""
