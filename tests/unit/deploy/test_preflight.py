@@ -198,6 +198,16 @@ def test_everything_that_is_forbidden_is_said_at_once(plan: LaunchPlan) -> None:
     assert found(cluster, plan) == {"not-allowed": "you may not create, patch Service in default"}
 
 
+def test_the_workloads_that_are_watched_must_be_listed(plan: LaunchPlan) -> None:
+    """Else everything is applied, and then the watch for it ends with a 403."""
+    cluster = a_cluster(plan)
+    kinds = {each["kind"] for each in kubernetes_objects(plan)}
+    assert "StatefulSet" in kinds
+    assert "Deployment" not in kinds
+    cluster.forbidden |= {("list", "StatefulSet"), ("list", "Deployment")}
+    assert found(cluster, plan) == {"not-allowed": "you may not list StatefulSet in default"}
+
+
 def test_what_is_only_useful_is_a_warning(plan: LaunchPlan) -> None:
     cluster = a_cluster(plan)
     cluster.forbidden.add(("get", "Pod/log"))

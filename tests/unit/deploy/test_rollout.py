@@ -469,6 +469,21 @@ def test_a_load_that_failed_is_no_failure_of_the_deployment(cluster: MemoryClust
     assert (outcome.result, outcome.problems) == (Result.READY, ())
 
 
+def test_a_role_that_may_not_list_what_it_does_not_make_watches_its_pods(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A LeaderWorkerSet needs no right to Deployments."""
+    listed = cluster.list
+
+    def refused(api_version: str, kind: str, **options: Any) -> tuple[Object, ...]:
+        if kind == "Deployment":
+            raise ShardwrightError(code="cluster-forbidden", what="no", remedy="ask")
+        return listed(api_version, kind, **options)
+
+    monkeypatch.setattr(cluster, "list", refused)
+    assert deploy(cluster, Kubelet(cluster, READY), manifests()).result is Result.READY
+
+
 def test_delete_keeps_claims_unless_purged(cluster: MemoryCluster) -> None:
     deploy(cluster, Kubelet(cluster, READY), manifests())
     record = find_inventory(cluster, "llama", "ml")

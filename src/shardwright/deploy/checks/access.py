@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from shardwright.deploy.checks.scene import Scene, error, warning
+from shardwright.deploy.watching import WATCHED
 from shardwright.model.errors import ShardwrightError
 from shardwright.model.finding import Finding
 from shardwright.model.version import parse_version
@@ -113,7 +114,7 @@ def rights(scene: Scene) -> Iterator[Finding]:
     """Ask the server what we may do: what is needed is an error, what is useful a warning."""
     kinds = {("v1", "ConfigMap"), *((o["apiVersion"], o["kind"]) for o in scene.objects)}
     needed = [(verb, *kind, "") for kind in sorted(kinds) for verb in CHANGES]
-    needed += WATCHING
+    needed += [*WATCHING, *(("list", *kind, "") for kind in WATCHED if kind in kinds)]
     useful = [(verb, api, kind, sub) for verb, api, kind, sub, _ in USEFUL]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         allowed = list(pool.map(lambda asked: _may(scene, *asked), [*needed, *useful]))
