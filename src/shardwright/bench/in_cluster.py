@@ -16,7 +16,7 @@ from shardwright.bench.pods.send_load import LogCut, unpacked
 from shardwright.bench.progress import progress_of
 from shardwright.bench.run import ResultFiles
 from shardwright.bench.scenario import Scenario
-from shardwright.model.cluster import OUTAGE_S, TRANSIENT, Cluster, Object, reference
+from shardwright.model.cluster import OUTAGE_S, TRANSIENT, Cluster, Object, pods_of_job, reference
 from shardwright.model.errors import ExitCode, ShardwrightError
 from shardwright.model.running import Clock
 
@@ -97,19 +97,17 @@ class JobTool:
         for obj in reversed(objects):
             self.cluster.delete(reference(obj))
         began = self.clock.now()
-        while pods := self._pods(objects[1]) or self.cluster.get(reference(objects[1])):
+        while pods := pods_of_job(self.cluster, objects[1]) or self.cluster.get(
+            reference(objects[1])
+        ):
             if self.clock.now() - began > GONE_S:
                 raise _left_over(objects[1], pods if isinstance(pods, tuple) else ())
             self.clock.sleep(LOOK_S)
 
-    def _pods(self, job: Object) -> tuple[Object, ...]:
-        labels = {"batch.kubernetes.io/job-name": job["metadata"]["name"]}
-        return self.cluster.list("v1", "Pod", namespace=job["metadata"]["namespace"], labels=labels)
-
     def _result(self, tool: PodTool, job: Object, scenario: Scenario) -> dict[str, str]:
         began, pod = self.clock.now(), None
         while True:
-            pods = self._patiently(lambda: self._pods(job))
+            pods = self._patiently(lambda: pods_of_job(self.cluster, job))
             pod = pods[0] if pods else None
             phase = pod["status"].get("phase") if pod else None
             if pod is not None and phase in ("Succeeded", "Failed"):

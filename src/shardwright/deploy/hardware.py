@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from shardwright.deploy.evidence import collect, diagnose
 from shardwright.deploy.progress import pod_progress
 from shardwright.diagnose.doctor import Report
-from shardwright.model.cluster import Cluster, Object, ObjectRef, reference
+from shardwright.model.cluster import Cluster, Object, ObjectRef, pods_of_job, reference
 from shardwright.model.errors import ShardwrightError
 from shardwright.model.launch import LaunchPlan, TaskKind
 from shardwright.model.running import Clock
@@ -63,9 +63,9 @@ def check_hardware(
         )
     try:
         for each in objects:
-            cluster.apply(each)
-        problems = _wait(cluster, clock, plan, tell)
-        pods = _pods(cluster, plan)
+            job = cluster.apply(each)  # it comes last
+        problems = _wait(cluster, clock, (plan, job), tell)
+        pods = _pods(cluster, job)
         members = tuple(
             replace(seen, node=pod["spec"].get("nodeName") or seen.node)
             for pod in pods
@@ -81,15 +81,16 @@ def check_hardware(
 
 
 def _wait(
-    cluster: Cluster, clock: Clock, plan: LaunchPlan, tell: Callable[[str], None]
+    cluster: Cluster, clock: Clock, check: tuple[LaunchPlan, Object], tell: Callable[[str], None]
 ) -> tuple[str, ...]:
     """Wait until every pod ended; say why not if that does not happen in time."""
+    plan, job = check
     (task,) = plan.tasks
     began = clock.now()
     seen: dict[str, str] = {}
     limit = SCHEDULE_S + (task.deadline_s or 0)
     while True:
-        pods = _pods(cluster, plan)
+        pods = _pods(cluster, job)
         phases = {pod["metadata"]["name"]: _phase(pod) for pod in pods}
         for name, phase in phases.items():
             if seen.get(name) != phase:
@@ -118,10 +119,8 @@ def _phase(pod: Object) -> str:
     return " ".join(parts)
 
 
-def _pods(cluster: Cluster, plan: LaunchPlan) -> tuple[Object, ...]:
-    name = check_objects(plan)[-1]["metadata"]["name"]
-    labels = {"batch.kubernetes.io/job-name": name}
-    pods = cluster.list("v1", "Pod", namespace=plan.namespace, labels=labels)
+def _pods(cluster: Cluster, job: Object) -> tuple[Object, ...]:
+    pods = pods_of_job(cluster, job)
     return tuple(sorted(pods, key=lambda p: int(p["metadata"]["labels"].get(_INDEX, 0))))
 
 

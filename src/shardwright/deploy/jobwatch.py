@@ -19,7 +19,7 @@ from shardwright.deploy.progress import (
     stuck,
 )
 from shardwright.deploy.target import Target, Tell, Told, Waiting
-from shardwright.model.cluster import Cluster, Object, reference
+from shardwright.model.cluster import Cluster, Object, pods_of_job, reference
 from shardwright.model.errors import ShardwrightError
 from shardwright.model.running import Clock
 
@@ -100,7 +100,7 @@ class JobWatch:
         if now - self.began > self.limit_s:
             after = f"{now - self.began:.0f} s"
             return (f"job {self.ref.name} has not ended after {after}{self._last_word()}",)
-        pods = self._pods(now)
+        pods = self._pods(job, now)
         return self._stuck(pods, now) or None
 
     def waiting(self) -> Waiting:
@@ -119,12 +119,10 @@ class JobWatch:
         said = last_said(self.log)
         return f"; it said last: {said}" if said else ""
 
-    def _pods(self, now: float) -> dict[str, PodProgress]:
+    def _pods(self, job: Object, now: float) -> dict[str, PodProgress]:
         """Read the pods of the job that have not ended; a failed one is the controller's affair."""
-        labels = {"batch.kubernetes.io/job-name": self.ref.name}
-        found = self.cluster.list("v1", "Pod", namespace=self.ref.namespace, labels=labels)
         pods = {}
-        for each in found:
+        for each in pods_of_job(self.cluster, job):
             if each.get("status", {}).get("phase") in ("Succeeded", "Failed"):
                 continue
             pod = pod_progress(each)

@@ -10,7 +10,7 @@ from shardwright.deploy.jobwatch import last_said, log_of
 from shardwright.deploy.members import has_successor
 from shardwright.deploy.progress import UNSTARTED, PodProgress, Stage, pod_progress
 from shardwright.deploy.size import num_pods
-from shardwright.model.cluster import Cluster, Object
+from shardwright.model.cluster import Cluster, Object, pods_of_job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +90,7 @@ def _jobs(cluster: Cluster, inventory: Inventory) -> tuple[JobStatus, ...]:
 def _words(cluster: Cluster, job: Object) -> str:
     if has_failed(job):
         return "failed"
-    meta = job["metadata"]
-    labels = {"batch.kubernetes.io/job-name": meta["name"]}
-    pods = cluster.list("v1", "Pod", namespace=meta["namespace"], labels=labels)
-    told = [(pod_progress(pod), pod) for pod in pods]
+    told = [(pod_progress(pod), pod) for pod in pods_of_job(cluster, job)]
     said = [last_said(log_of(cluster, pod)) for p, pod in told if p.stage not in UNSTARTED]
     waits = [f"{p.stage.value} {p.detail}".strip() for p, _ in told if p.stage in UNSTARTED]
     return next((each for each in (*said, *waits) if each), "runs")

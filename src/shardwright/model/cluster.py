@@ -19,6 +19,9 @@ OUTAGE_S = 180.0
 TRANSIENT = frozenset({"cluster-unreachable", "cluster-error", "cluster-busy"})
 """Codes of errors that time may mend."""
 
+JOB_NAME = "batch.kubernetes.io/job-name"
+"""Label by which the pods of a Job carry its name; from 1.27 the server sets it on them."""
+
 FIELD_MANAGER = "shardwright"
 """Owner of the fields we set, by which the API server tells ours from everybody else's."""
 
@@ -126,3 +129,20 @@ class Cluster(Protocol):
     def node_stats(self, node: str) -> Object:
         """Return what a kubelet says its pods use (stats/summary)."""
         ...
+
+
+def pods_of_job(cluster: Cluster, job: Object) -> tuple[Object, ...]:
+    """List the pods of a Job; of one that the server returned, by its uid, its very own.
+
+    The pods of an earlier Job of its name are still there for a while after that was deleted.
+    """
+    meta = job["metadata"]
+    labels = {JOB_NAME: meta["name"]}
+    found = cluster.list("v1", "Pod", namespace=meta["namespace"], labels=labels)
+    return tuple(each for each in found if not _is_of_another_job(each, meta.get("uid")))
+
+
+def _is_of_another_job(pod: Object, uid: str | None) -> bool:
+    owners = pod["metadata"].get("ownerReferences", [])
+    theirs = {each["uid"] for each in owners if each["kind"] == "Job"}
+    return uid is not None and bool(theirs) and uid not in theirs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 
+from shardwright.model.cluster import JOB_NAME
 from shardwright.model.launch import LaunchPlan, RunAs, Task, TaskKind
 from shardwright.model.text import Text
 from shardwright.model.units import format_cpu, format_quantity
@@ -62,7 +63,7 @@ def job_service(plan: LaunchPlan, task: Task) -> Object | None:
         "spec": {
             "clusterIP": "None",
             "publishNotReadyAddresses": True,
-            "selector": {"batch.kubernetes.io/job-name": name},
+            "selector": {JOB_NAME: name},
         },
     }
 
@@ -109,7 +110,7 @@ def _where_members_go(plan: LaunchPlan, job_name: str | None) -> Object:
                 "maxSkew": 1,
                 "topologyKey": "kubernetes.io/hostname",
                 "whenUnsatisfiable": "ScheduleAnyway",
-                "labelSelector": {"matchLabels": {"batch.kubernetes.io/job-name": job_name}},
+                "labelSelector": {"matchLabels": {JOB_NAME: job_name}},
             }
         ]
     return out

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from shardwright import shape
-from shardwright.deploy.hardware import check_hardware, check_objects
+from shardwright.deploy.hardware import POLL_S, check_hardware, check_objects
 from shardwright.drive.kube_memory import MemoryCluster
 from shardwright.launch.build import build_launch_plan
 from shardwright.launch.hardware import hardware_check
@@ -104,6 +104,22 @@ def test_reports_are_read_by_node_and_everything_is_removed():
     assert (checked.problems, checked.report) == ((), None)
     assert "Succeeded on gpu-0" in told[0]
     assert not [r for r in cluster.objects if r.kind in {"Job", "Service", "ConfigMap"}]
+
+
+def test_what_a_check_just_before_measured_is_not_taken_for_this_ones():
+    """A Job's pods are ended in the background, and the next check has the same name."""
+    plan = planned()
+    cluster = cluster_that_runs(plan, ["Succeeded"] * 2, REPORTS)
+    start, cluster.on_apply = cluster.on_apply, lambda obj: None
+    job = check_objects(plan)[-1]
+    start(job)
+    for each in cluster.objects.values():
+        each["metadata"]["ownerReferences"] = [{"kind": "Job", "name": "x", "uid": "earlier"}]
+    clock = Clock()
+    clock.sleep = lambda seconds: (Clock.sleep(clock, seconds), start(job))
+    checked = check_hardware(cluster, clock, plan, lambda line: None)
+    assert checked.seconds == POLL_S
+    assert [m.node for m in checked.members] == ["gpu-0", "gpu-1"]
 
 
 def test_a_pod_that_fails_ends_the_wait_and_its_log_goes_to_the_doctor():

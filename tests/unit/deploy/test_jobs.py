@@ -281,6 +281,19 @@ def test_an_image_that_cannot_be_pulled_ends_the_wait_early(cluster: MemoryClust
     )
 
 
+def test_a_pod_of_the_job_before_is_not_held_against_the_one_of_its_name(
+    cluster: MemoryCluster,
+) -> None:
+    """A Job that was replaced for its image: what it made is ended in the background."""
+    job = a_job("download")
+    waiting = {"name": "download", "state": {"waiting": {"reason": "InvalidImageName"}}}
+    pod = a_pod(job, "download", waiting)
+    pod["metadata"]["ownerReferences"] = [{"kind": "Job", "name": "llama-download", "uid": "old"}]
+    cluster.put(pod)
+    clock = Controller(cluster, job, {"active": 1}, COMPLETE)
+    assert deploy(cluster, clock, job, WORKLOAD).result is Result.READY
+
+
 def test_a_job_that_nothing_runs_ends_after_its_own_deadline(cluster: MemoryCluster) -> None:
     clock = Controller(cluster, a_job("pre-pull"))
     outcome = deploy(cluster, clock, a_job("pre-pull"), WORKLOAD)
