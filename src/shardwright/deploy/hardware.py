@@ -51,19 +51,12 @@ def check_hardware(
     cluster: Cluster, clock: Clock, plan: LaunchPlan, tell: Callable[[str], None]
 ) -> Checked:
     """Run the check of a plan made by `hardware_check`; bounded by its task's deadline."""
-    objects = check_objects(plan)
+    *others, wanted = check_objects(plan)
     began = clock.now()
-    running = cluster.get(reference(objects[-1]))
-    if running is not None:
-        raise ShardwrightError(
-            code="hardware-check-under-way",
-            what=f"{reference(objects[-1])} exists: another check runs, or one was cut off",
-            remedy=f"wait for it, or kubectl -n {plan.namespace} delete "
-            f"job/{objects[-1]['metadata']['name']}",
-        )
+    job = _created(cluster, wanted)
     try:
-        for each in objects:
-            job = cluster.apply(each)  # it comes last
+        for each in others:  # the pods wait for them
+            cluster.apply(each)
         problems = _wait(cluster, clock, (plan, job), tell)
         pods = _pods(cluster, job)
         members = tuple(
@@ -75,9 +68,24 @@ def check_hardware(
         if len(members) < plan.tasks[0].pods:
             report = diagnose(collect(cluster, pods, plan.namespace))
     finally:
-        for each in reversed(objects):
+        for each in (wanted, *reversed(others)):
             cluster.delete(reference(each))
     return Checked(members=members, seconds=clock.now() - began, problems=problems, report=report)
+
+
+def _created(cluster: Cluster, job: Object) -> Object:
+    """Create the Job, never apply it: of two checks begun at once, one would remove the other's."""
+    try:
+        return cluster.create(job)
+    except ShardwrightError as error:
+        if error.code != "object-exists":
+            raise
+        ref = reference(job)
+        raise ShardwrightError(
+            code="hardware-check-under-way",
+            what=f"{ref} exists: another check runs, or one was cut off",
+            remedy=f"wait for it, or kubectl -n {ref.namespace} delete job/{ref.name}",
+        ) from error
 
 
 def _wait(

@@ -107,7 +107,9 @@ class MemoryCluster:
             raise ShardwrightError(
                 code="object-exists", what=f"{ref} already exists", remedy="delete it first"
             )
-        return self.put(obj)
+        created = self.put(obj)
+        self.on_apply(created)
+        return created
 
     def delete(self, ref: ObjectRef, *, uid: str | None = None) -> bool:
         """Forget an object."""

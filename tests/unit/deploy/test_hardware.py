@@ -146,3 +146,13 @@ def test_a_second_check_of_the_same_spec_is_refused():
     cluster = MemoryCluster(check_objects(plan)[-1])
     with pytest.raises(ShardwrightError, match="hardware-check-under-way"):
         check(cluster, plan)
+
+
+def test_of_two_checks_begun_at_once_the_second_leaves_the_firsts_job_alone(monkeypatch):
+    plan = planned()
+    job = check_objects(plan)[-1]
+    cluster = MemoryCluster(job)
+    monkeypatch.setattr(cluster, "get", lambda ref: None)  # what it saw before the first began
+    with pytest.raises(ShardwrightError, match="hardware-check-under-way"):
+        check(cluster, plan)
+    assert [ref.kind for ref in cluster.objects] == ["Job"]
