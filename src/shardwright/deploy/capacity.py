@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from shardwright.model.cluster import Object
 from shardwright.model.launch import Placement
+from shardwright.model.units import parse_quantity
 
 _BLOCKING = frozenset({"NoSchedule", "NoExecute"})
 _ENDED = frozenset({"Succeeded", "Failed"})
@@ -37,7 +38,8 @@ def usable_gpus(
     out = []
     for item in nodes:
         name = item["metadata"]["name"]
-        total = int(item.get("status", {}).get("allocatable", {}).get(resource, 0))
+        allocatable = item.get("status", {}).get("allocatable", {})
+        total = parse_quantity(str(allocatable.get(resource, "0"))) or 0
         if total and _takes(item, placement):
             out.append(NodeGpus(node=name, total=total, free=total - taken.get(name, 0)))
     return tuple(sorted(out, key=lambda each: each.node))
@@ -53,10 +55,24 @@ def num_slots(nodes: Iterable[NodeGpus], gpus_per_pod: int) -> int:
 
 
 def _requested(pod: Object, resource: str) -> int:
-    containers = pod["spec"].get("containers", [])
-    return sum(
-        int(each.get("resources", {}).get("limits", {}).get(resource, 0)) for each in containers
-    )
+    """Count what a pod holds: its containers and sidecars at once, or the greediest of its init
+    containers beside the sidecars started before it, whichever is more.
+
+    Source: k8s.io/component-helpers, resource/helpers.go (PodRequests); KEP-753.
+    """
+    sidecars = greediest = 0
+    for each in pod["spec"].get("initContainers", []):
+        asked = _limit(each, resource)
+        greediest = max(greediest, sidecars + asked)
+        if each.get("restartPolicy") == "Always":
+            sidecars += asked
+    mains = sum(_limit(each, resource) for each in pod["spec"].get("containers", []))
+    return max(greediest, sidecars + mains)
+
+
+def _limit(container: Object, resource: str) -> int:
+    limits = (container.get("resources") or {}).get("limits") or {}
+    return parse_quantity(str(limits.get(resource, "0"))) or 0
 
 
 def _takes(node: Object, placement: Placement) -> bool:

@@ -29,3 +29,28 @@ def test_a_pod_holds_its_gpus_until_it_has_ended(phase, left):
 
 def test_pods_of_other_nodes_and_of_none_take_nothing_here():
     assert free(pod("Running", 4, node="b"), pod("Pending", 4, node=None)) == 8
+
+
+def init(count, *, sidecar=False):
+    container = {"resources": {"limits": {GPU: str(count)}}}
+    return container | ({"restartPolicy": "Always"} if sidecar else {})
+
+
+@pytest.mark.parametrize(
+    ("inits", "left"),
+    [
+        ([init(2)], 5),  # ends before the containers with their 3 start
+        ([init(6)], 2),  # holds more than they will
+        ([init(2, sidecar=True)], 3),  # runs beside them
+        ([init(2, sidecar=True), init(5)], 1),  # runs beside the init container after it
+        ([init(5), init(2, sidecar=True)], 3),  # and not beside the one before
+    ],
+)
+def test_init_containers_and_sidecars_count_as_the_scheduler_counts_them(inits, left):
+    held = pod("Running", 2, 1)
+    held["spec"]["initContainers"] = inits
+    assert free(held) == left
+
+
+def test_an_amount_with_a_suffix_is_read_and_no_error():
+    assert free(pod("Pending", "1k")) == 8 - 1000
