@@ -283,6 +283,16 @@ def test_gpus_of_another_model_are_pointed_out(plan: LaunchPlan) -> None:
     assert codes(cluster, plan) == ["other-gpu"]
 
 
+@pytest.mark.parametrize("part", ["-80GB-HBM3-MIG-1g.10gb", "-SHARED"])
+def test_nodes_that_count_parts_of_the_planned_gpu(plan: LaunchPlan, part: str) -> None:
+    other = node("gpu-2", plan)
+    whole = "NVIDIA-" + plan.placement.gpu_product.split("-")[0]
+    other["metadata"]["labels"]["nvidia.com/gpu.product"] = f"{whole}{part}"
+    assert codes(a_cluster(plan, "gpu-2", more=(other,)), plan) == ["other-gpu"]
+    other["metadata"]["labels"]["nvidia.com/gpu.product"] = whole
+    assert codes(a_cluster(plan, "gpu-2", more=(other,)), plan) == []
+
+
 def test_a_group_that_no_fabric_holds_together(plan: LaunchPlan) -> None:
     """A GPU node in each of two fabrics: room for both members, but not side by side."""
     key = "topology.example/rack"

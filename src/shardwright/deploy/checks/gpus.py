@@ -14,6 +14,9 @@ from shardwright.model.units import parse_quantity
 
 PRODUCT = "nvidia.com/gpu.product"
 """Label of GPU feature discovery, such as NVIDIA-H100-80GB-HBM3."""
+_PARTS = ("-MIG-", "-SHARED")
+"""In that label: what is counted as nvidia.com/gpu is a slice of a GPU, or shared with others.
+Source: NVIDIA GPU Operator, "Time-Slicing GPUs in Kubernetes" (MIG strategy single)."""
 
 
 def gpus(scene: Scene) -> Iterator[Finding]:
@@ -85,7 +88,7 @@ def _products(plan: LaunchPlan, nodes: Iterable[Object]) -> Iterator[Finding]:
         node["metadata"]["name"]: product
         for node in nodes
         if (product := node["metadata"].get("labels", {}).get(PRODUCT))
-        and family.lower() not in product.lower()
+        and (family.lower() not in product.lower() or any(mark in product for mark in _PARTS))
     }
     if other:
         named = ", ".join(f"{node} has {product}" for node, product in sorted(other.items()))
