@@ -159,6 +159,35 @@ def test_a_quota_that_is_too_small(plan: LaunchPlan) -> None:
     assert finding.what == "quota team leaves 12 GPUs; 16 GPUs are needed"
 
 
+def priority(operator: str, *values: str) -> Object:
+    scope = {"scopeName": "PriorityClass", "operator": operator, "values": list(values)}
+    return {"scopeSelector": {"matchExpressions": [scope]}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "counts"),
+    [
+        ({"scopes": ["NotTerminating"]}, True),
+        ({"scopes": ["NotBestEffort", "NotTerminating"]}, True),
+        ({"scopes": ["BestEffort"]}, False),
+        ({"scopes": ["Terminating"]}, False),
+        (priority("In", "batch"), False),
+        (priority("In", "batch", "serving"), True),
+        (priority("NotIn", "serving"), False),
+        (priority("Exists"), True),
+        (priority("DoesNotExist"), False),
+    ],
+)
+def test_a_quota_counts_the_pods_of_its_scopes_alone(
+    plan: LaunchPlan, spec: Object, *, counts: bool
+) -> None:
+    status = {"hard": {"pods": "1"}, "used": {"pods": "1"}}
+    quota = an_object("ResourceQuota", "team", spec=spec, status=status)
+    placement = replace(plan.placement, priority_class="serving")
+    of_class = replace(plan, placement=placement)
+    assert codes(a_cluster(plan, more=(quota,)), of_class) == ["quota-exceeded"] * counts
+
+
 TAINT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
 
 

@@ -13,6 +13,7 @@ from shardwright.deploy.checks.scene import Scene, error, not_checked, warning
 from shardwright.model.cluster import Object
 from shardwright.model.errors import ShardwrightError
 from shardwright.model.finding import Finding
+from shardwright.model.launch import LaunchPlan
 from shardwright.model.units import parse_quantity
 from shardwright.render.jobs import job_user
 
@@ -108,7 +109,8 @@ def quota(scene: Scene) -> Iterator[Finding]:
     """Add up what the whole endpoint asks for, and hold it against every quota."""
     plan = scene.plan
     try:
-        quotas = scene.cluster.list("v1", "ResourceQuota", namespace=plan.namespace)
+        there = scene.cluster.list("v1", "ResourceQuota", namespace=plan.namespace)
+        quotas = [each for each in there if _counts_us(each, plan)]
         if not quotas:
             return
         pods = scene.cluster.list("v1", "Pod", namespace=plan.namespace)
@@ -147,6 +149,28 @@ def quota(scene: Scene) -> Iterator[Finding]:
                     f"{hard[resource]} used",
                     "ask for more quota, or use another namespace",
                 )
+
+
+def _counts_us(quota: Object, plan: LaunchPlan) -> bool:
+    """Tell whether a quota counts pods that ask for resources, have no deadline of their own, and
+    have the plan's priority class: every scope of a quota must hold.
+    """
+    spec = quota.get("spec", {})
+    scopes = [{"scopeName": each, "operator": "Exists"} for each in spec.get("scopes") or ()]
+    scopes += (spec.get("scopeSelector") or {}).get("matchExpressions") or ()
+    return all(_holds(each, plan.placement.priority_class) for each in scopes)
+
+
+def _holds(scope: Object, priority_class: str | None) -> bool:
+    if scope["scopeName"] != "PriorityClass":
+        return scope["scopeName"] in ("NotTerminating", "NotBestEffort")
+    values = scope.get("values") or ()
+    return {
+        "In": priority_class in values,
+        "NotIn": priority_class not in values,
+        "Exists": priority_class is not None,
+        "DoesNotExist": priority_class is None,
+    }[scope["operator"]]
 
 
 def _amount(resource: str, text: str) -> int | None:
