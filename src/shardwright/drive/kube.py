@@ -17,7 +17,7 @@ import httpx2 as httpx
 
 from shardwright.drive.clock import SystemClock
 from shardwright.drive.kube_credentials import credentials
-from shardwright.drive.kube_errors import connection_error, status_error
+from shardwright.drive.kube_errors import connection_error, not_an_api_server, status_error
 from shardwright.drive.kube_http import ProxiedHttp
 from shardwright.drive.kube_retry import patiently
 from shardwright.drive.kubeconfig import Access, find_access
@@ -119,7 +119,12 @@ class KubeCluster:
             params["labelSelector"] = ",".join(f"{k}={v}" for k, v in sorted(labels.items()))
         found: list[Object] = []
         while True:
-            page = self._json("GET", self._path(ref), params=params)
+            response = self._send("GET", self._path(ref), params=params)
+            if response.status_code == httpx.codes.GONE and "continue" in params:
+                # etcd has forgotten the state that the pages before were of: all at once, anew
+                found, params = [], {k: v for k, v in params.items() if k == "labelSelector"}
+                continue
+            page = _checked(response)
             # items of a list leave out what is the same for all
             found += [{"apiVersion": api_version, "kind": kind, **item} for item in page["items"]]
             token = page["metadata"].get("continue")
@@ -278,4 +283,7 @@ def _prefix(api_version: str) -> str:
 def _checked(response: httpx.Response) -> Object:
     if response.is_error:
         raise status_error(response.status_code, response.text)
-    return cast("Object", response.json())
+    try:
+        return cast("Object", response.json())
+    except ValueError as error:  # a login page, or a redirection to one
+        raise not_an_api_server(str(response.request.url), response.status_code) from error

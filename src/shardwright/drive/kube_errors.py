@@ -29,12 +29,19 @@ _REFUSALS: dict[int, tuple[str, str]] = {
 }
 
 
+_OF_RIGHTS = ('" cannot ', "attempting to grant RBAC")
+"""In the message of a 403 that is of the caller's rights; quotas, Pod Security and webhooks refuse
+with the same status. Source: k8s.io/apiserver, endpoints/handlers/responsewriters/errors.go."""
+
+
 def status_error(status_code: int, body: str) -> ShardwrightError:
     """Turn an error answer into an error that says what to do.
 
-    >>> refused = '{"kind": "Status", "message": "pods is forbidden", "reason": "Forbidden"}'
-    >>> str(status_error(403, refused))
-    'cluster-forbidden: pods is forbidden'
+    >>> said = {"message": 'User "eve" cannot list resource "pods"', "reason": "Forbidden"}
+    >>> str(status_error(403, json.dumps(said)))
+    'cluster-forbidden: User "eve" cannot list resource "pods"'
+    >>> status_error(403, '{"message": "exceeded quota: team", "reason": "Forbidden"}').code
+    'admission-refused'
     """
     code, remedy = _REFUSALS.get(
         status_code,
@@ -50,8 +57,20 @@ def status_error(status_code: int, body: str) -> ShardwrightError:
         message = body.strip()[:500] or f"status {status_code}"
     if reason == "AlreadyExists":
         code, remedy = "object-exists", "choose another name, or delete the object first"
+    if reason == "Forbidden" and not any(words in message for words in _OF_RIGHTS):
+        code, remedy = "admission-refused", "ask who set the quota, limit or policy it names"
     return ShardwrightError(
         code=code, what=message, remedy=remedy, context={"status": str(status_code)}
+    )
+
+
+def not_an_api_server(url: str, status_code: int) -> ShardwrightError:
+    """Say that something answered that is no API server, as a proxy that wants a login does."""
+    return ShardwrightError(
+        code="not-an-api-server",
+        what=f"{url} answered {status_code} with what is no JSON",
+        cause="a proxy before the API server, or another server at its address",
+        remedy="check the server of this context, and log in where its proxy asks for it",
     )
 
 
