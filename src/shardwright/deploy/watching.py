@@ -204,7 +204,8 @@ class Watcher:
             name = pod["metadata"]["name"]
             if name in ours or (name in outdated and _is_kept_by_its_owner(pod)):
                 self.tell(Told(text=f"replacing {name}: its template changed"))
-                self.cluster.delete(reference(pod))
+                # by its uid: its controller may have made another of its name meanwhile
+                self.cluster.delete(reference(pod), uid=pod["metadata"]["uid"])
         return ours | outdated
 
 

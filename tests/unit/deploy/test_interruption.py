@@ -62,10 +62,10 @@ class ActedCluster(MemoryCluster):
         self._count()
         return super().apply(obj, dry_run=dry_run)
 
-    def delete(self, ref: ObjectRef) -> bool:
+    def delete(self, ref: ObjectRef, *, uid: str | None = None) -> bool:
         self._count()
         gone = self.objects.get(self._key(ref))
-        if gone is None or not super().delete(ref):
+        if gone is None or not super().delete(ref, uid=uid):
             return False
         if gone["kind"] == "StatefulSet":
             for pod in [r for r in self.objects if r.kind == "Pod" and _owner(r) == ref.name]:
@@ -296,3 +296,25 @@ def test_who_may_not_ask_an_endpoint_deploys_it_all_the_same(
     assert outcome.verification is not None
     assert [each.name for each in outcome.verification.checks] == asked
     assert run(cluster, changed(plan), Slot.GREEN).result is Result.READY
+
+
+def test_a_pod_that_its_controller_replaced_meanwhile_is_not_deleted(plan: LaunchPlan) -> None:
+    """The pod listed and the pod deleted have one name, and may be two."""
+    cluster = ActedCluster()
+    run(cluster, plan, Slot.OWN)
+    deleted: list[tuple[str, str | None]] = []
+    delete = cluster.delete
+
+    def noted(ref: ObjectRef, *, uid: str | None = None) -> bool:
+        if ref.kind == "Pod":
+            deleted.append((ref.name, uid))
+        return delete(ref, uid=uid)
+
+    before = {
+        (ref.name, obj["metadata"]["uid"])
+        for ref, obj in cluster.objects.items()
+        if ref.kind == "Pod"
+    }
+    cluster.delete = noted  # type: ignore[method-assign]
+    assert run(cluster, changed(plan), Slot.OWN).result is Result.READY
+    assert set(deleted) == before
