@@ -32,11 +32,17 @@ from shardwright.deploy.target import Done, Target, Tell, Told
 from shardwright.deploy.verification import Verification, Verifier
 from shardwright.deploy.watching import Watcher
 from shardwright.model.cluster import Cluster, Object, reference
+from shardwright.model.errors import ShardwrightError
 from shardwright.model.running import Clock
 
 DRAIN_S = 15.0
 """Seconds between turning traffic to a new group and ending the old one: a Service's endpoints
 reach every node within seconds, and what is in flight has the pod's own grace after that."""
+
+REFUSALS = frozenset(
+    {"object-refused", "admission-refused", "request-refused", "field-conflict", "kind-not-served"}
+)
+"""Codes of an object that the server will not have, which asking again does not change."""
 
 
 class Rollout:
@@ -169,7 +175,8 @@ class Rollout:
     def _apply(
         self, objects: tuple[Object, ...], changes: tuple[ObjectChange, ...], leave: str | None
     ) -> tuple[str, ...]:
-        """Make every change, in order; return what is wrong with a job the rest must wait for.
+        """Make every change, in order; return what the server refuses, or what is wrong with a job
+        the rest must wait for.
 
         Jobs run side by side; what takes GPUs is applied once all before it are done. leave: the
         Service that stays as it is, and with it the old group.
@@ -180,8 +187,9 @@ class Rollout:
             if takes_gpus(each) and (problems := self._finish_jobs()):
                 return problems
             change = by_ref[reference(each)]
-            if change.verb is not Verb.KEEP and not _is_service(each, leave):
-                self._change(each, change)
+            is_left = change.verb is Verb.KEEP or _is_service(each, leave)
+            if not is_left and (problems := self._change(each, change)):
+                return problems
             if is_awaited(each):
                 self.jobs.append(JobWatch(self.cluster, self.clock, self.target, self.tell, each))
         if problems := self._finish_jobs():
@@ -195,13 +203,19 @@ class Rollout:
         self.jobs = self.jobs if problems else []
         return problems
 
-    def _change(self, obj: Object, change: ObjectChange) -> None:
+    def _change(self, obj: Object, change: ObjectChange) -> tuple[str, ...]:
         if change.verb is Verb.REPLACE:
             self.cluster.delete(change.ref)
         if change.verb is not Verb.CHANGE:
             await_gone(self.cluster, self.clock, change.ref, self.tell)
-        self.cluster.apply(obj)
+        try:
+            self.cluster.apply(obj)
+        except ShardwrightError as error:
+            if error.code not in REFUSALS:
+                raise
+            return (f"{change.ref}: {error.what}",)
         self.tell(Done(change=change))
+        return ()
 
     def _remove(self, changes: tuple[ObjectChange, ...]) -> None:
         for change in changes:

@@ -349,6 +349,24 @@ def test_a_failure_also_removes_what_an_interrupted_deployment_left(
     assert cluster.get(reference(left)) is None
 
 
+@pytest.mark.parametrize("revision", [0, 1])
+def test_what_the_server_refuses_halfway_is_gone_back_from(
+    revision: int, cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quota that filled up after the dry run, or a webhook that lets every dry run pass."""
+    if revision:
+        deploy(cluster, Kubelet(cluster, READY), manifests())
+    clock, objects = Kubelet(cluster, READY), (*manifests(), an_object("v1", "Secret", "s", {}))
+    changes = planned_changes(cluster, TARGET, objects)
+    what = 'secrets "s" is forbidden: exceeded quota: team'
+    error = ShardwrightError(code="admission-refused", what=what, remedy="ask")
+    monkeypatch.setitem(cluster.refuses, "Secret", error)
+    outcome = Rollout(cluster, clock, TARGET, lambda _: None).deploy(objects, changes)
+    assert outcome.problems == (f"Secret/s: {what}",)
+    assert outcome.rolled_back_to == revision
+    assert ("StatefulSet" in kinds(cluster)) == bool(revision)
+
+
 def test_an_endpoint_that_lacks_a_pod_is_not_ready(cluster: MemoryCluster) -> None:
     """What cannot be made again (quota, a node away) is missing, and the rest is ready."""
     deploy(cluster, Kubelet(cluster, READY), manifests())
