@@ -18,6 +18,7 @@ from shardwright.deploy.slots import Slot, instance
 from shardwright.launch.transport import PlannedLinks
 from shardwright.model.cluster import Object, ObjectRef, reference
 from shardwright.model.errors import ShardwrightError
+from shardwright.model.launch import Rank
 from shardwright.model.request import parse_fabric
 
 MANAGED = {"app.kubernetes.io/managed-by": "shardwright"}
@@ -205,6 +206,15 @@ def _links(raw: dict[str, Any] | None) -> PlannedLinks | None:
         return None
     fabric = raw.pop("fabric")
     return PlannedLinks(**raw, fabric=parse_fabric(fabric) if fabric else None)
+
+
+def rank_places(members: tuple[tuple[Rank, ...], ...]) -> tuple[RankPlace, ...]:
+    """Place the ranks of each member of a group, member 0 first."""
+    return tuple(
+        RankPlace(rank=rank.index, member=member, pipeline=rank.pipeline, tensor=rank.tensor)
+        for member, ranks in enumerate(members)
+        for rank in ranks
+    )
 
 
 def references(objects: Iterable[Object]) -> tuple[ObjectRef, ...]:

@@ -15,8 +15,8 @@ from shardwright.deploy.dry_run import planned_changes, removals
 from shardwright.deploy.evidence import diagnose, evidence_of
 from shardwright.deploy.inventory import (
     Inventory,
-    RankPlace,
     is_kept,
+    rank_places,
     references,
     to_object,
     union,
@@ -27,7 +27,7 @@ from shardwright.deploy.outcome import Outcome, Result
 from shardwright.deploy.outgoing import outgoing
 from shardwright.deploy.removal import await_gone, delete_served, find_inventory, remove
 from shardwright.deploy.size import is_scaled, num_pods
-from shardwright.deploy.slots import Slot, instance
+from shardwright.deploy.slots import Slot, instance, is_service
 from shardwright.deploy.target import Done, Target, Tell, Told
 from shardwright.deploy.verification import Verification, Verifier
 from shardwright.deploy.watching import Watcher
@@ -106,18 +106,11 @@ class Rollout:
             next_slot=slot.value,
             outdated=outdated,
             engine=self.target.container,
-            ranks=self._ranks(),
+            ranks=rank_places(self.target.ranks),
             links=self.verifier.links if self.verifier else None,
         )
         self._record(begun)
         return begun
-
-    def _ranks(self) -> tuple[RankPlace, ...]:
-        return tuple(
-            RankPlace(rank=rank.index, member=member, pipeline=rank.pipeline, tensor=rank.tensor)
-            for member, ranks in enumerate(self.target.ranks)
-            for rank in ranks
-        )
 
     def _finish(
         self, record: Inventory, objects: tuple[Object, ...], watcher: Watcher, slot: Slot, *,
@@ -142,7 +135,7 @@ class Rollout:
                 next_slot=slot.value,
                 outdated=(),
                 engine=self.target.container,
-                ranks=self._ranks(),
+                ranks=rank_places(self.target.ranks),
                 verified=verification.as_text() if verification else "",
                 links=self.verifier.links if self.verifier else None,
             )
@@ -187,7 +180,7 @@ class Rollout:
             if takes_gpus(each) and (problems := self._finish_jobs()):
                 return problems
             change = by_ref[reference(each)]
-            is_left = change.verb is Verb.KEEP or _is_service(each, leave)
+            is_left = change.verb is Verb.KEEP or is_service(each, leave)
             if not is_left and (problems := self._change(each, change)):
                 return problems
             if is_awaited(each):
@@ -235,7 +228,7 @@ class Rollout:
             return tuple(f"{each.name}: {each.detail}" for each in failed)
         public = self.verifier.service().name
         for each in objects:
-            if _is_service(each, public):
+            if is_service(each, public):
                 self.cluster.apply(each)
         self.tell(Told(text=f"Service/{public} sends to the new group; the old one drains"))
         self.clock.sleep(DRAIN_S)
@@ -302,7 +295,3 @@ class Rollout:
             )
         )
         return problems
-
-
-def _is_service(obj: Object, name: str | None) -> bool:
-    return bool(obj["kind"] == "Service" and obj["metadata"]["name"] == name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shardwright.deploy.slots import Slot, instance
+from shardwright.deploy.slots import Slot, instance, is_service
 from shardwright.model.cluster import Object, reference
 from shardwright.model.launch import LaunchPlan, Role
 from shardwright.render.labels import selector
@@ -29,13 +29,9 @@ def slot_objects(plan: LaunchPlan, slot: Slot) -> tuple[Object, ...]:
     public = object_name("Service", plan.name)
     objects = [own.get(reference(each), each) for each in rendered if each["kind"] not in ROUTES]
     routes = [each for each in own.values() if each["kind"] in ROUTES]
-    services = [each for each in own.values() if _is_service(each, public)]
+    services = [each for each in own.values() if is_service(each, public)]
     moved = [
         {**each, "spec": {**each["spec"], "selector": selector(in_slot(plan, slot), Role.LEADER)}}
         for each in services
     ]
-    return (*(each for each in objects if not _is_service(each, public)), *routes, *moved)
-
-
-def _is_service(obj: Object, name: str) -> bool:
-    return bool(obj["kind"] == "Service" and obj["metadata"]["name"] == name)
+    return (*(each for each in objects if not is_service(each, public)), *routes, *moved)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from shardwright.model.cluster import Object
+
 
 class Slot(Enum):
     """Which set of names a group has."""
@@ -30,3 +32,8 @@ def instance(name: str, slot: Slot) -> str:
     ('llama', 'llama-green')
     """
     return f"{name}-{slot.value}" if slot.value else name
+
+
+def is_service(obj: Object, name: str | None) -> bool:
+    """Tell whether an object is the Service of this name."""
+    return bool(obj["kind"] == "Service" and obj["metadata"]["name"] == name)
