@@ -167,9 +167,7 @@ def look(
     if any(each.severity is Severity.ERROR for each in findings):
         return findings, None
     record = find_inventory(cluster, launch.name, launch.namespace)
-    slot = Slot.OWN
-    if record is not None:
-        slot = Slot(record.next_slot if record.pending else record.slot)
+    slot = Slot.OWN if record is None else record.filled_slot
     objects = marked(cluster, slot_objects(launch, slot))
     changes = planned_changes(cluster, target, objects)
     asked: dict[str, Way] = {"beside": Way.BESIDE, "stop": Way.STOP_THEN_START}

@@ -20,7 +20,7 @@ def command(spec: Path, kubeconfig: Path | None, context: str | None, output: st
     from shardwright.cli.render import launch_plan
     from shardwright.deploy.changes import Verb
     from shardwright.deploy.dry_run import planned_changes
-    from shardwright.deploy.removal import read_inventory
+    from shardwright.deploy.removal import find_inventory
     from shardwright.deploy.rotation import marked
     from shardwright.deploy.slot_objects import slot_objects
     from shardwright.deploy.slots import Slot
@@ -29,8 +29,8 @@ def command(spec: Path, kubeconfig: Path | None, context: str | None, output: st
 
     plan = launch_plan(spec)
     with connect(kubeconfig, context) as cluster:
-        record = read_inventory(cluster, plan.name, plan.namespace)
-        rendered = slot_objects(plan, Slot(record.slot) if record else Slot.OWN)
+        record = find_inventory(cluster, plan.name, plan.namespace)
+        rendered = slot_objects(plan, Slot.OWN if record is None else record.filled_slot)
         objects = marked(cluster, rendered)
         changes = planned_changes(cluster, target_of(plan), objects)
     moving = [each for each in changes if each.verb is not Verb.KEEP]

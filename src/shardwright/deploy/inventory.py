@@ -90,6 +90,11 @@ class Inventory:
     links: PlannedLinks | None = None
 
     @property
+    def filled_slot(self) -> Slot:
+        """The slot that a deployment goes on with: a pending one's, else the one that serves."""
+        return Slot(self.next_slot if self.pending else self.slot)
+
+    @property
     def instances(self) -> tuple[str, ...]:
         """Values of the instance label that pods of this endpoint carry or may carry."""
         slots = (self.slot, self.next_slot) if self.pending else (self.slot,)
