@@ -70,7 +70,10 @@ def room_beside(cluster: Cluster, plan: LaunchPlan) -> Room:
     taken = f"an endpoint called {green} exists" if other is not None else None
     scene = _scene(cluster, plan, ())
     claimed = [scene.ref("v1", "PersistentVolumeClaim", claim.name) for claim in plan.claims]
-    live = [cluster.get(ref) for ref in claimed]
+    try:
+        live = [cluster.get(ref) for ref in claimed]
+    except ShardwrightError as error:
+        return Room(num_slots=None, is_shared_storage=False, taken=taken or error.what)
     modes = [set(each["spec"].get("accessModes", [])) for each in live if each is not None]
     is_shared = all(each & set(SEVERAL) for each in modes)
     try:

@@ -12,7 +12,7 @@ import pytest
 
 from shardwright.cli.render import launch_plan
 from shardwright.deploy.capacity import NodeGpus, usable_gpus
-from shardwright.deploy.preflight import preflight
+from shardwright.deploy.preflight import preflight, room_beside
 from shardwright.drive.kube_memory import MemoryCluster
 from shardwright.model.cluster import Object, ObjectRef
 from shardwright.model.errors import ShardwrightError
@@ -417,6 +417,33 @@ def test_ctrl_c_does_not_wait_for_a_server_that_is_slow(plan: LaunchPlan) -> Non
         assert not ended.is_set()
     finally:
         may_end.set()
+
+
+@pytest.mark.parametrize("kind", ["PersistentVolumeClaim", "LocalQueue"])
+def test_what_a_role_may_not_read_is_said_and_the_rest_is_checked(
+    kind: str, plan: LaunchPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim of the user's own and a queue are objects that we never make, so may not see."""
+    claim = replace(plan.claims[0], is_ours=False)
+    placement = replace(plan.placement, queue="team")
+    theirs = replace(plan, claims=(claim,), placement=placement)
+    cluster = a_cluster(plan)
+    for name, other in ((claim.name, "PersistentVolumeClaim"), ("team", "LocalQueue")):
+        there = an_object(other, name, spec={"accessModes": ["ReadWriteMany"]}, status={})
+        if other == "LocalQueue":
+            there["apiVersion"] = "kueue.x-k8s.io/v1beta2"
+        cluster.put(there)
+    get = cluster.get
+
+    def refused(ref: ObjectRef) -> Object | None:
+        if ref.kind == kind:
+            raise ShardwrightError(code="cluster-forbidden", what=f"no {kind}", remedy="ask")
+        return get(ref)
+
+    monkeypatch.setattr(cluster, "get", refused)
+    assert codes(cluster, theirs) == ["not-checked"]
+    room = room_beside(cluster, theirs)
+    assert (room.taken == f"no {kind}") == (kind == "PersistentVolumeClaim")
 
 
 def test_a_claim_of_the_users_that_is_being_deleted(plan: LaunchPlan) -> None:

@@ -199,7 +199,11 @@ def queue(scene: Scene) -> Iterator[Finding]:
             "install Kueue, or leave spec.scheduling.queue out",
         )
         return
-    found = scene.cluster.get(scene.ref(*served[0], name))
+    try:
+        found = scene.cluster.get(scene.ref(*served[0], name))
+    except ShardwrightError as caught:
+        yield not_checked(f"queue {name}", caught)
+        return
     if found is None:
         yield error(
             "queue-missing",

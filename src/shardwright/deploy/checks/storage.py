@@ -35,7 +35,11 @@ SEVERAL = ("ReadWriteMany", "ReadOnlyMany")
 def claims(scene: Scene) -> Iterator[Finding]:
     """Look at every claim: the live one, or what would provide it."""
     for claim in scene.plan.claims:
-        live = scene.cluster.get(scene.ref("v1", "PersistentVolumeClaim", claim.name))
+        try:
+            live = scene.cluster.get(scene.ref("v1", "PersistentVolumeClaim", claim.name))
+        except ShardwrightError as caught:
+            yield not_checked(f"claim {claim.name}", caught)
+            continue
         if live is not None and not (claim.is_ours and is_leaving(live)):
             yield from _live(live, claim)
         elif not claim.is_ours:
