@@ -9,7 +9,7 @@ import click
 from shardwright.cli.cluster import cluster_options, namespace_option
 from shardwright.cli.options import output_option, print_json
 from shardwright.cli.status import status_json
-from shardwright.model.errors import ExitCode
+from shardwright.model.errors import ExitCode, ShardwrightError
 
 
 @click.command(name="list")
@@ -24,7 +24,15 @@ def command(
     from shardwright.drive.kube import connect
 
     with connect(kubeconfig, context) as cluster:
-        found = all_endpoints(cluster, namespace)
+        try:
+            found = all_endpoints(cluster, namespace)
+        except ShardwrightError as error:
+            if namespace or error.code != "cluster-forbidden":
+                raise
+            raise ShardwrightError(
+                code=error.code, what=error.what, cause="a role in some namespaces alone",
+                remedy=f"shardwright list -n {cluster.default_namespace}, or another namespace",
+            ) from error  # fmt: skip
     if output == "json":
         print_json("endpoints", {"endpoints": [status_json(each) for each in found]})
         return ExitCode.DONE
