@@ -109,6 +109,17 @@ def test_an_engine_that_does_not_import_is_not_called_ready(lock):
     assert environment.state(broken) is State.INCOMPLETE
 
 
+def test_an_import_that_hangs_is_ended_and_told(lock, monkeypatch):
+    environment.install(lock, lambda _line: None)
+    hanging = "import time; time.sleep(60)"
+    (environment.site_packages(environment.directory(lock)) / "tiny_hangs.py").write_text(hanging)
+    monkeypatch.setattr(environment, "IMPORT_S", 1.0)
+    with pytest.raises(ShardwrightError) as caught:
+        environment.check_imports(LocalLock(**{**_fields(lock), "imports": ("tiny_hangs",)}))
+    assert caught.value.code == "engine-does-not-start"
+    assert caught.value.cause == "the import did not end within 1 s"
+
+
 def test_a_missing_system_library_is_named_before_the_download(lock):
     broken = LocalLock(**{**_fields(lock), "libraries": {"libnot-there.so.9": "libnot-there9"}})
     with pytest.raises(ShardwrightError) as caught:

@@ -22,6 +22,7 @@ from enum import Enum
 from pathlib import Path
 
 from shardwright.drive.cache import cache_directory
+from shardwright.drive.machine import cpu_flags
 from shardwright.drive.uv import find_uv, run_uv
 from shardwright.engines.cpu_environment import (
     ENGINE_LOCKS,
@@ -33,6 +34,8 @@ from shardwright.engines.cpu_environment import (
 from shardwright.model.errors import ShardwrightError, usage_error
 
 MARKER = "installed.json"
+IMPORT_S = 900.0
+"""Seconds the first import may take: it writes bytecode for all of torch, on a slow disk too."""
 Say = Callable[[str], None]
 
 
@@ -181,31 +184,24 @@ def check_imports(lock: EngineLock) -> None:
     env = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
     code = "".join(f"import {name}\n" for name in lock.imports)
     python = directory(lock) / "bin" / "python"
-    ran = subprocess.run(
-        [str(python), "-c", code], env=env, capture_output=True, text=True, check=False
-    )
-    if ran.returncode:
-        lines = ran.stderr.strip().splitlines() or [f"it ended with code {ran.returncode}"]
-        raise ShardwrightError(
-            code="engine-does-not-start",
-            what=f"{lock.engine} {lock.version} is installed but cannot be imported",
-            cause=lines[-1],
-            remedy=f"remove it with `shardwright engines remove {lock.engine}` and install it "
-            "again; if that does not help, report the cause above",
-        )
-
-
-def cpu_flags() -> frozenset[str]:
-    """Instructions of this machine's CPU, as /proc/cpuinfo names them."""
+    argv = [str(python), "-c", code]
     try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return frozenset()
-    for line in text.splitlines():
-        name, _, value = line.partition(":")
-        if name.strip() in ("flags", "Features"):
-            return frozenset(value.split())
-    return frozenset()
+        ran = subprocess.run(
+            argv, env=env, capture_output=True, text=True, check=False, timeout=IMPORT_S
+        )
+    except subprocess.TimeoutExpired:
+        cause = f"the import did not end within {IMPORT_S:.0f} s"
+    else:
+        if not ran.returncode:
+            return
+        cause = (ran.stderr.strip().splitlines() or [f"it ended with code {ran.returncode}"])[-1]
+    raise ShardwrightError(
+        code="engine-does-not-start",
+        what=f"{lock.engine} {lock.version} is installed but cannot be imported",
+        cause=cause,
+        remedy=f"remove it with `shardwright engines remove {lock.engine}` and install it "
+        "again; if that does not help, report the cause above",
+    )
 
 
 def _refuse_here(lock: EngineLock) -> None:

@@ -1,4 +1,4 @@
-"""What this machine offers, observed for the checks before a rehearsal."""
+"""What this machine offers, for the checks before a rehearsal or before an engine is installed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def observe(programs_in: Path | None) -> Machine:
         system=platform.system(),
         architecture=platform.machine(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
-        cpu_flags=_cpu_flags(),
+        cpu_flags=cpu_flags(),
         memory_available_bytes=_memory_available_bytes(),
         shm_free_bytes=_free_bytes(Path("/dev/shm")),  # noqa: S108
         listening=_listening(),
@@ -27,7 +27,8 @@ def observe(programs_in: Path | None) -> Machine:
     )
 
 
-def _cpu_flags() -> frozenset[str]:
+def cpu_flags() -> frozenset[str]:
+    """Return the instructions of this machine's CPU, as /proc/cpuinfo names them."""
     for line in _lines(_PROC / "cpuinfo"):
         name, _, value = line.partition(":")
         if name.strip() in ("flags", "Features"):
