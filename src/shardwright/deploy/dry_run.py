@@ -11,6 +11,7 @@ from shardwright.deploy.changes import ObjectChange, Verb, compare, is_leaving
 from shardwright.deploy.inventory import Inventory, is_kept, references
 from shardwright.deploy.jobs import claims_of, has_failed
 from shardwright.deploy.removal import find_inventory
+from shardwright.deploy.replicas import keep_replicas
 from shardwright.deploy.target import Target
 from shardwright.model.cluster import Cluster, Object, reference
 from shardwright.model.errors import ShardwrightError
@@ -36,7 +37,7 @@ def _planned(cluster: Cluster, obj: Object) -> ObjectChange:
     if live is not None and is_leaving(live):
         return ObjectChange(ref=reference(obj), verb=Verb.CREATE)
     try:
-        change = compare(live, cluster.apply(obj, dry_run=True))
+        change = compare(live, cluster.apply(keep_replicas(live, obj), dry_run=True))
     except ShardwrightError as error:
         # what cannot be changed (a Job, a workload's selector) is deleted and made anew
         if error.code != "object-refused" or live is None or is_kept(reference(obj)):

@@ -26,6 +26,7 @@ from shardwright.deploy.jobwatch import JobWatch, finish
 from shardwright.deploy.outcome import Outcome, Result
 from shardwright.deploy.outgoing import outgoing
 from shardwright.deploy.removal import await_gone, delete_served, find_inventory, remove
+from shardwright.deploy.replicas import keep_replicas
 from shardwright.deploy.size import is_scaled, num_pods
 from shardwright.deploy.slots import Slot, instance, is_service
 from shardwright.deploy.target import Done, Target, Tell, Told
@@ -201,8 +202,9 @@ class Rollout:
             self.cluster.delete(change.ref)
         if change.verb is not Verb.CHANGE:
             await_gone(self.cluster, self.clock, change.ref, self.tell)
+        live = self.cluster.get(change.ref) if change.verb is Verb.CHANGE else None
         try:
-            self.cluster.apply(obj)
+            self.cluster.apply(keep_replicas(live, obj))
         except ShardwrightError as error:
             if error.code not in REFUSALS:
                 raise
