@@ -112,6 +112,28 @@ def credential(**status: str) -> str:
     return json.dumps({"kind": "ExecCredential", "status": status})
 
 
+def test_who_acts_as_somebody_else_is_that_to_the_server(
+    server: ThreadingHTTPServer, pki: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the headers everything is done with the rights of the user behind it."""
+    seen: list[list[str]] = []
+    answer = ApiServer.do_GET
+
+    def noting(self: ApiServer) -> None:
+        names = ("Impersonate-User", "Impersonate-Group", "Impersonate-Extra-reason")
+        seen.append([value for name in names for value in self.headers.get_all(name, [])])
+        answer(self)
+
+    monkeypatch.setattr(ApiServer, "do_GET", noting)
+    user = {
+        "token": "second", "as": "ci", "as-groups": ["ml", "ops"],
+        "as-user-extra": {"Reason": ["deploy"]},
+    }  # fmt: skip
+    with connect(kubeconfig(server, pki, user)) as cluster:
+        cluster.server_version()
+    assert seen == [["ci", "ml", "ops", "deploy"]]
+
+
 @pytest.mark.parametrize("version", ["v1", "v1beta1"])
 def test_a_plugin_is_asked_again_when_its_token_is_refused(
     server: ThreadingHTTPServer, pki: Path, version: str

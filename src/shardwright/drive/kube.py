@@ -16,7 +16,7 @@ from typing import cast
 import httpx2 as httpx
 
 from shardwright.drive.clock import SystemClock
-from shardwright.drive.kube_credentials import credentials
+from shardwright.drive.kube_credentials import credentials, impersonation
 from shardwright.drive.kube_errors import connection_error, not_an_api_server, status_error
 from shardwright.drive.kube_http import ProxiedHttp
 from shardwright.drive.kube_retry import patiently
@@ -40,6 +40,7 @@ def connect(kubeconfig: Path | None = None, context: str | None = None) -> KubeC
             base_url=access.server,
             verify=tls,
             auth=auth,
+            headers=impersonation(access.user),
             timeout=httpx.Timeout(TIMEOUT_S, connect=CONNECT_S),
             proxy=access.cluster.get("proxy-url"),
         )

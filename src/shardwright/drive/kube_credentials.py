@@ -16,6 +16,7 @@ from collections.abc import Generator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx2 as httpx
 
@@ -91,6 +92,24 @@ def credentials(access: Access) -> tuple[ssl.SSLContext, httpx.Auth | None]:
     if user.get("username") and user.get("password"):
         return context, httpx.BasicAuth(user["username"], user["password"])
     return context, None
+
+
+def impersonation(user: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Write the headers of a user entry that acts as somebody else: `as`, `as-groups` and so on.
+
+    Source: k8s.io/client-go, transport/round_trippers.go (ImpersonationConfig).
+
+    >>> impersonation({"as": "ci", "as-groups": ["ml", "ops"]})
+    [('Impersonate-User', 'ci'), ('Impersonate-Group', 'ml'), ('Impersonate-Group', 'ops')]
+    """
+    named = (("Impersonate-User", "as"), ("Impersonate-Uid", "as-uid"))
+    headers = [(header, str(user[key])) for header, key in named if user.get(key)]
+    headers += [("Impersonate-Group", str(each)) for each in user.get("as-groups") or ()]
+    return headers + [
+        (f"Impersonate-Extra-{quote(key.lower(), safe='')}", str(value))
+        for key, values in (user.get("as-user-extra") or {}).items()
+        for value in values
+    ]
 
 
 def _load_certificate(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
