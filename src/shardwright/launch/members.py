@@ -23,9 +23,20 @@ CPU_MILLIS_PER_MEMBER = 4000
 
 
 def weights_path(request: Request) -> str:
-    """Directory of the weights inside every member."""
-    of_volume = MODELS_PATH if request.storage.image else f"{MODELS_PATH}/{request.model.id}"
-    return request.model.path or of_volume
+    """Directory of the weights inside every member; each pinned revision has its own.
+
+    A new group may download another revision while the old one serves from the same claim.
+    """
+    model = request.model
+    if model.path:
+        return model.path
+    if request.storage.image:
+        return MODELS_PATH
+    folder = f"{MODELS_PATH}/{model.id}"
+    if model.source or model.revision in (None, "main"):  # a bucket has no revisions
+        return folder
+    # a slash, as in refs/pr/1, would be a folder below another, or lead out of this one
+    return f"{folder}@{model.revision.replace('/', '--')}"
 
 
 def members_of(serve: Serve, engine: Engine) -> tuple[Member, ...]:

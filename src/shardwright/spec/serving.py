@@ -17,7 +17,7 @@ class Model(Strict):
     config_file: Line | None = None
     """A config.json on disk to plan from, relative to this file; for models not on the hub."""
     path: Line | None = None
-    """Directory of the weights; by default one named after the id, or the root of an image."""
+    """Directory of the weights; by default named after id and revision, or an image's root."""
     revision: Line | None = None
     """Git revision on the hub; pin it for repeatable deployments."""
     source: Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]+(/[^\s]*)?$")] | None = None

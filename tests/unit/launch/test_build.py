@@ -318,3 +318,25 @@ def test_one_pod_of_vllm_drains_and_a_group_ends_at_once():
     assert given("llama-3.1-70b") == "90"  # of 120 s until SIGKILL
     assert given("llama-3.1-70b", version="0.11.1") is None
     assert given("llama-3.1-405b") is None
+
+
+@pytest.mark.parametrize(
+    ("revision", "folder"),
+    [
+        (None, "/models/meta-llama/Llama-3.1-405B-Instruct-FP8"),  # where it always was
+        ("main", "/models/meta-llama/Llama-3.1-405B-Instruct-FP8"),  # the same download
+        ("v1.0", "/models/meta-llama/Llama-3.1-405B-Instruct-FP8@v1.0"),
+        ("refs/pr/1", "/models/meta-llama/Llama-3.1-405B-Instruct-FP8@refs--pr--1"),
+        ("../../etc", "/models/meta-llama/Llama-3.1-405B-Instruct-FP8@..--..--etc"),
+    ],
+)
+def test_each_revision_is_downloaded_to_and_served_from_a_folder_of_its_own(revision, folder):
+    request = load((EXAMPLES / "llama-3.1-405b.yaml").read_text(), "a").request
+    request = replace(request, model=replace(request.model, revision=revision))
+    model = shape.load(request.model.id)
+    plan = build_launch_plan(request, model, make_plan(request, model))
+    task = next(each for each in plan.tasks if each.kind is TaskKind.DOWNLOAD)
+    words = argv(task)
+    assert words[words.index("--local-dir") + 1] == folder
+    assert task.done_marker == f"{folder}/.shardwright-complete"
+    assert [argv(each.processes[0])[2] for each in plan.group.members] == [folder, folder]
