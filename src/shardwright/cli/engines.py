@@ -36,11 +36,12 @@ def list_engines(output: str) -> None:
 
 
 @command.command()
-@_engine_argument
-def install(engine: str) -> None:
-    """Install an engine, or finish an install that was interrupted."""
-    ready = environment.install(find_lock(engine), say)
-    click.echo(str(ready.programs.parent))
+@click.argument("engines", nargs=-1)
+def install(engines: tuple[str, ...]) -> None:
+    """Install ENGINES (vllm unless named), or finish an install that was interrupted."""
+    for lock in [find_lock(each) for each in engines or ("vllm",)]:
+        ready = environment.install(lock, say)
+        click.echo(str(ready.programs.parent))
 
 
 @command.command()
