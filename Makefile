@@ -25,9 +25,7 @@ check: static  ## what every commit passes: static checks and the unit tests
 
 test: static  ## all of it: properties at length, servers on loopback, the real engine on the CPU
 	@HYPOTHESIS_PROFILE=thorough $(PY) -m pytest tests/unit
-	@[ -n "$${SHARDWRIGHT_VLLM:-}" ] || .venv/bin/shardwright engines install vllm
-	@[ -n "$${SHARDWRIGHT_AIPERF:-}" ] || .venv/bin/shardwright engines install aiperf
-	@for each in vllm aiperf; do .venv/bin/shardwright engines install $$each; done
+	@.venv/bin/shardwright engines install vllm aiperf
 	@$(PY) -m pytest tests/integration
 	@$(PY) -m pytest tests/rehearsal
 
