@@ -19,7 +19,7 @@ from shardwright.drive.clock import SystemClock
 from shardwright.drive.kube_credentials import credentials, impersonation
 from shardwright.drive.kube_errors import connection_error, not_an_api_server, status_error
 from shardwright.drive.kube_http import ProxiedHttp
-from shardwright.drive.kube_retry import patiently
+from shardwright.drive.kube_retry import LOST, REPEATABLE, patiently
 from shardwright.drive.kubeconfig import Access, find_access
 from shardwright.model.cluster import FIELD_MANAGER, Object, ObjectRef, reference
 from shardwright.model.errors import ExitCode, ShardwrightError
@@ -62,6 +62,7 @@ class KubeCluster:
         self._clock = clock or SystemClock()
         self.access = access
         self._server = access.server
+        self._is_met = False
         self.default_namespace = access.namespace
         self._resources: dict[str, dict[str, tuple[str, bool]]] = {}
 
@@ -271,10 +272,19 @@ class KubeCluster:
         return self._answer(request)
 
     def _answer(self, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
+        # a server that has answered is at the right address, so it is away only for now
+        lost = (*LOST, httpx.ConnectError) if self._is_met else LOST
         try:
-            return patiently(lambda: self._client.send(request, stream=stream), self._clock.sleep)
+            response = patiently(
+                lambda: self._client.send(request, stream=stream),
+                self._clock.sleep,
+                is_repeatable=request.method in REPEATABLE,
+                lost=lost,
+            )
         except (httpx.TransportError, OSError) as error:
             raise connection_error(self._server, error) from error
+        self._is_met = True
+        return response
 
 
 def _prefix(api_version: str) -> str:

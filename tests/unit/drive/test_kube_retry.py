@@ -86,11 +86,31 @@ def test_a_server_that_stays_busy_is_told_in_the_end() -> None:
     assert len(server.seen) == 1 + MAX_RETRIES
 
 
-@pytest.mark.parametrize("headers", [{}, {"Retry-After": "soon"}, {"Retry-After": "3600"}])
-def test_without_a_time_worth_waiting_for_the_refusal_is_told_at_once(
-    headers: dict[str, str],
-) -> None:
-    server = Busy(1, **headers)
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_what_may_be_done_twice_is_tried_again_where_no_time_is_said(status: int) -> None:
+    clock = MemoryClock()
+    with talking_to(Busy(4, status), clock) as cluster:
+        assert cluster.delete(CONFIG) is True
+    assert clock.now() == 1.0 + 2.0 + 4.0 + 8.0
+
+
+def test_a_server_that_never_says_when_is_told_after_four_more_tries() -> None:
+    server = Busy(1000, 503, **{"Retry-After": "soon"})
+    with talking_to(server) as cluster, pytest.raises(ShardwrightError) as told:
+        cluster.get(CONFIG)
+    assert told.value.code == "cluster-error"
+    assert len(server.seen) == 5
+
+
+def test_a_creation_is_sent_once_where_no_time_is_said() -> None:
+    server = Busy(1, 503)
+    with talking_to(server) as cluster, pytest.raises(ShardwrightError):
+        cluster.create(OBJECT)
+    assert len(server.seen) == 1
+
+
+def test_a_time_not_worth_waiting_for_is_told_at_once() -> None:
+    server = Busy(1, **{"Retry-After": "3600"})
     with talking_to(server) as cluster, pytest.raises(ShardwrightError, match="too many requests"):
         cluster.get(CONFIG)
     assert len(server.seen) == 1
