@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import click
 
 from shardwright.cli.options import terminal_width
-from shardwright.diagnose.answer import fold
 from shardwright.diagnose.causes import load_causes
 from shardwright.diagnose.pages import page
 from shardwright.model.errors import usage_error
+from shardwright.model.folding import fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

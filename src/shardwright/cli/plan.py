@@ -13,6 +13,7 @@ from shardwright.cli.options import (
     output_option,
     print_json,
     spec_argument,
+    terminal_width,
 )
 from shardwright.cli.resolve import Resolved, resolve
 from shardwright.model.errors import ExitCode, usage_error
@@ -156,7 +157,9 @@ def print_plan(resolved: Resolved, plan: Plan, asked: Request) -> None:
     from shardwright.planner.explain import explain, to_write
 
     sentences = changes(resolved.request, resolved.shape, plan)
-    click.echo(explain(resolved.request, resolved.shape, plan, sentences), nl=False)
+    width = terminal_width()
+    said = explain(resolved.request, resolved.shape, plan, sentences, width=width)
+    click.echo(said, nl=False)
     lines = to_write(asked, resolved.request, plan)
     if lines:
         click.echo("\nTo deploy this, write into the spec\n" + "\n".join(lines))

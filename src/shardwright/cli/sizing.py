@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from shardwright.cli.options import output_option, print_json
+from shardwright.cli.options import output_option, print_json, terminal_width
 from shardwright.model.errors import ExitCode
 
 
@@ -55,7 +55,7 @@ def command(
     if output == "json":
         print_json("sizing", {"rows": plain(tuple(rows))})
     else:
-        click.echo(render(rows), nl=False)
+        click.echo(render(rows, terminal_width()), nl=False)
         click.echo(CAVEATS, err=True)
     return ExitCode.DONE
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shardwright.cli.options import print_json
+from shardwright.cli.options import print_json, terminal_width
 from shardwright.model.errors import ExitCode, usage_error
+from shardwright.model.folding import fold
 
 if TYPE_CHECKING:
     from shardwright.model.layout import Layout
@@ -58,7 +59,8 @@ def explain_why(
         return ExitCode.DONE
     for r in found[:MOST_SHOWN]:
         where = f"{r.basis} " if basis or allowed.is_open else ""
-        click.echo(f"{where}{r.layout or 'any layout'}: {r.reason} ({r.code})")
+        line = f"{where}{r.layout or 'any layout'}: {r.reason} ({r.code})"
+        click.echo("\n".join(fold(line, terminal_width(), 2)))
     if len(found) > MOST_SHOWN:
         click.echo(f"and {len(found) - MOST_SHOWN:,} more: name more degrees, or use -o json")
     if not found:

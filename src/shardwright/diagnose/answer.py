@@ -5,7 +5,6 @@ Called by the commands that print a report; `doctor -o json` has all of it.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -13,8 +12,8 @@ from shardwright.diagnose.doctor import COLLECT_NEXT, Report
 from shardwright.diagnose.evidence import Hit
 from shardwright.diagnose.lines import printable
 from shardwright.diagnose.ranking import CONFIDENT, Diagnosis
+from shardwright.model.folding import fold
 
-_NARROWEST: Final = 40
 _MOST_CAUSES: Final = 5
 _MOST_LINES: Final = 4
 _MOST_RULED_OUT: Final = 4
@@ -37,7 +36,7 @@ def as_text(report: Report, width: int | None = None) -> str:
     if report.unread:
         lines.append("Not read, so what it would have shown is missing above:")
         lines += [f"  - {printable(each)}" for each in report.unread]
-    return "\n".join(folded for line in lines for folded in fold(line, width))
+    return "\n".join(folded for line in lines for folded in fold(line, width, _hang(line)))
 
 
 def _unknown(report: Report) -> Iterator[str]:
@@ -128,14 +127,7 @@ def paragraphs(text: str) -> list[str]:
     return found
 
 
-def fold(line: str, width: int | None) -> list[str]:
-    """Fold a line under where its words begin; a command is never broken within a word."""
-    if width is None or len(line) <= width:
-        return [line]
+def _hang(line: str) -> int:
+    """Count the columns by which the folded part of a line stands further in than its begin."""
     start = line.lstrip(" ")
-    indent = len(line) - len(start)
-    hang = indent + next((n for label, n in _HANGING if start.startswith(label)), 0)
-    return textwrap.wrap(
-        line, max(width, _NARROWEST), subsequent_indent=" " * hang,
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
+    return next((n for label, n in _HANGING if start.startswith(label)), 0)

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from shardwright.model.folding import folded
 from shardwright.model.plan import Basis, Cost, Plan, RankMemory, Speed
 from shardwright.model.request import Request
 from shardwright.model.shape import ModelShape
 from shardwright.model.units import GIB, gib
 
 BAR_WIDTH = 48
+_BESIDE_BAR = 24
+"""Columns of a line that holds a bar, without the bar."""
 
 
-def explain(request: Request, shape: ModelShape, plan: Plan, changes: Sequence[str] = ()) -> str:
-    """Return the text `shardwright plan` prints, ending in a newline."""
+def explain(
+    request: Request, shape: ModelShape, plan: Plan, changes: Sequence[str] = (), *,
+    width: int | None = None,
+) -> str:  # fmt: skip
+    """Return the text `shardwright plan` prints, ending in a newline.
+
+    width: columns at which lines are folded and bars end, None for not at all.
+    """
+    bar_width = BAR_WIDTH if width is None else max(1, min(BAR_WIDTH, width - _BESIDE_BAR))
     lines = [*_headline(request, plan), ""]
     if plan.memory:
         lines += ["What decided it", *_reasons(request, shape, plan), ""]
-        lines += ["Memory of the fullest GPU of each stage", *_bars(plan), ""]
+        lines += ["Memory of the fullest GPU of each stage", *_bars(plan, bar_width), ""]
     if plan.cost:
         lines += ["Cost", *_cost(plan.cost), ""]
     if changes:
@@ -26,7 +36,7 @@ def explain(request: Request, shape: ModelShape, plan: Plan, changes: Sequence[s
         lines += ["Turned down", *_turned_down(plan), ""]
     if plan.findings:
         lines += ["Worth knowing", *(f"  - {f.what}" for f in plan.findings), ""]
-    return "\n".join(lines[:-1]) + "\n"
+    return folded("\n".join(lines[:-1]), width) + "\n"
 
 
 def _headline(request: Request, plan: Plan) -> list[str]:
@@ -175,11 +185,11 @@ def parts(rank: RankMemory) -> tuple[tuple[str, str, int], ...]:
     )
 
 
-def _bars(plan: Plan) -> list[str]:
+def _bars(plan: Plan, width: int) -> list[str]:
     lines = []
     for rank in plan.memory:
         name = f"stage {rank.stage}" if len(plan.memory) > 1 else "each GPU"
-        lines.append(f"  {name:9s} [{_bar(rank)}] {gib(rank.total_bytes)}")
+        lines.append(f"  {name:9s} [{_bar(rank, width)}] {gib(rank.total_bytes)}")
     tight = min(plan.memory, key=lambda r: r.kv_cache_bytes)
     legend = "  ".join(f"{letter} {word} {size / GIB:.1f}" for letter, word, size in parts(tight))
     lines.append(f"  {legend}")
@@ -190,7 +200,7 @@ def _bars(plan: Plan) -> list[str]:
     return lines
 
 
-def _bar(rank: RankMemory) -> str:
+def _bar(rank: RankMemory, width: int) -> str:
     """Draw one rank, one letter per share of the whole card; overfull ones end in a mark.
 
     Shares are rounded so that their sum never exceeds the width.
@@ -199,10 +209,10 @@ def _bar(rank: RankMemory) -> str:
     done = 0
     for letter, _, size in parts(rank):
         done += max(0, size)
-        out += letter * (round(done / rank.total_bytes * BAR_WIDTH) - len(out))
-    if len(out) > BAR_WIDTH:
-        return out[: BAR_WIDTH - 1] + "!"
-    return out.ljust(BAR_WIDTH, ".")
+        out += letter * (round(done / rank.total_bytes * width) - len(out))
+    if len(out) > width:
+        return out[: width - 1] + "!"
+    return out.ljust(width, ".")
 
 
 def _cost(cost: Cost) -> list[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from shardwright.engines import find_engine
 from shardwright.facts import recovery
 from shardwright.facts.gpus import Gpu
+from shardwright.model.folding import fold
 from shardwright.model.layout import Layout, stages_of
 from shardwright.model.origin import Origin
 from shardwright.model.shape import ModelShape
@@ -154,26 +155,49 @@ def _recovery(shape: ModelShape, scheme: str) -> str:
     if scheme in {"bf16", "as published"}:
         return ""
     found = recovery.recovery(shape.id, scheme)
-    return str(found) if found else "unknown"
+    return str(found) if found else UNKNOWN
 
 
-def render(rows: Sequence[Size]) -> str:
-    """Return the guide as text."""
-    head = (
-        "model", "weights", "GiB", "GPU", "GPUs", "layout", "GiB/GPU", "KV tokens", "requests",
-        "why not fewer", "accuracy",
-    )  # fmt: skip
-    table = [head, *map(_cells, rows)]
+_HEAD = (
+    "model", "weights", "GiB", "GPU", "GPUs", "layout", "GiB/GPU", "KV tokens", "requests",
+    "why not fewer", "accuracy",
+)  # fmt: skip
+UNKNOWN = "unknown"
+_RIGHT = frozenset({"GiB", "GPUs", "GiB/GPU", "KV tokens", "requests"})
+_NUM_SHORT = 9
+"""Columns before those that hold sentences."""
+
+
+def render(rows: Sequence[Size], width: int | None = None) -> str:
+    """Return the guide as text. width: columns of a terminal; where the table is wider, each model
+    is a heading and what is said of a row in words stands below it.
+    """
+    table = [_HEAD, *map(_cells, rows)]
+    wide = _aligned(table, _HEAD)
+    if width is None or max(map(len, wide)) <= width:
+        return "".join(f"{line}\n" for line in wide)
+    lines, model = [], ""
+    short = _aligned([cells[1:_NUM_SHORT] for cells in table], _HEAD[1:_NUM_SHORT])
+    for cells, line in zip(table, short, strict=True):
+        if cells is not _HEAD and cells[0] != model:
+            model = cells[0]
+            lines += ["", model]
+        lines.append(f" {line}")
+        for name, said in zip(_HEAD[_NUM_SHORT:], cells[_NUM_SHORT:], strict=True):
+            if said not in ("", UNKNOWN) and cells is not _HEAD:
+                lines += fold(f"    {name}: {said}", width, 2)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _aligned(table: Sequence[tuple[str, ...]], head: tuple[str, ...]) -> list[str]:
     widths = [max(len(line[i]) for line in table) for i in range(len(head))]
-    right = {2, 4, 6, 7, 8}
-    return "".join(
+    return [
         "  ".join(
-            cell.rjust(w) if i in right else cell.ljust(w)
-            for i, (cell, w) in enumerate(zip(line, widths, strict=True))
+            cell.rjust(w) if name in _RIGHT else cell.ljust(w)
+            for name, cell, w in zip(head, line, widths, strict=True)
         ).rstrip()
-        + "\n"
         for line in table
-    )
+    ]
 
 
 def _cells(row: Size) -> tuple[str, ...]:

@@ -78,6 +78,25 @@ def test_bars_share_the_card_and_mark_what_runs_over():
         stage=0, total_bytes=100, budget_bytes=90, weights_bytes=50, activation_bytes=0,
         graphs_bytes=0, runtime_bytes=0, kv_cache_bytes=40, origin=Origin.MODELLED,
     )  # fmt: skip
-    assert module._bar(rank) == "W" * 24 + "K" * 19 + "." * 5
+    assert module._bar(rank, 48) == "W" * 24 + "K" * 19 + "." * 5
     over = replace(rank, weights_bytes=120, kv_cache_bytes=-30)
-    assert module._bar(over) == "W" * 47 + "!"
+    assert module._bar(over, 48) == "W" * 47 + "!"
+
+
+def test_a_narrow_terminal_gets_folded_lines_and_shorter_bars_of_the_same_words():
+    request, shape, plan = planned("llama-3.1-405b.yaml")
+    sentences = changes(request, shape, plan)
+    wide = explain(request, shape, plan, sentences)
+    narrow = explain(request, shape, plan, sentences, width=60)
+    assert max(map(len, wide.splitlines())) > 100
+    assert max(map(len, narrow.splitlines())) <= 60
+    bars = [line for line in narrow.splitlines() if "[" in line]
+    assert len(bars) == len(plan.stages)
+    # 60 columns hold a bar of 60 - 24, both brackets whole
+    assert all(line.index("]") - line.index("[") - 1 == 36 for line in bars)
+
+    def words(text):
+        return [word for word in text.split() if not word.startswith("[")]
+
+    assert words(narrow) == words(wide)
+    assert explain(request, shape, plan, sentences, width=300) == wide

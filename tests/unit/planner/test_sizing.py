@@ -75,3 +75,21 @@ def test_the_table_lines_up():
     head, first, _ = render(rows).splitlines()
     assert first.index("H100-SXM") == head.index("GPU")
     assert f"{rows[0].weight_bytes / GIB:,.0f}" in first
+
+
+def test_on_a_narrow_terminal_models_are_headings_and_sentences_stand_below_their_row():
+    shapes = [load("meta-llama/Llama-3.1-8B"), load("meta-llama/Llama-3.1-70B")]
+    rows = list(guide(shapes, [gpu("H100")], ("bf16", "fp8"), SERVICE))
+    lines = render(rows, 80).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line for line in lines if line.startswith("Llama")] == [
+        "Llama-3.1-8B", "Llama-3.1-70B",
+    ]  # fmt: skip
+    at = lines.index("Llama-3.1-70B")
+    assert lines[at + 1].split()[:6] == ["bf16", "131", "H100-SXM", "2", "TP=2", "PP=1"]
+    assert lines[at + 2].startswith("    why not fewer: TP=1 PP=1: weights 131.4 GiB of ")
+    # as many words as the wide table has, whose columns are the same
+    assert render(rows, 500) == render(rows)
+    assert set(render(rows).split()) - set(render(rows, 80).split()) <= {"model", "accuracy"} | {
+        "unknown", "why", "not", "fewer",
+    }  # fmt: skip
