@@ -62,6 +62,30 @@ class ClusterContract:
         assert told.value.code == "object-exists"
         assert cluster.get(reference(created)) == created
 
+    def test_an_object_is_applied_to_only_if_it_is_the_one_that_was_meant(
+        self, cluster: Cluster, namespace: str
+    ) -> None:
+        """A field is added to what was created; nothing to what is gone, or has its name."""
+        created = cluster.create(a_config(namespace, key="1"))
+        more = a_config(namespace, more="1")
+        more["metadata"]["uid"] = created["metadata"]["uid"]
+        first = cluster.apply(more)
+        assert first["data"] == {"key": "1", "more": "1"}
+        more["data"]["more"] = "2"
+        second = cluster.apply(more)
+        assert second["data"] == {"key": "1", "more": "2"}
+        assert len({version(each) for each in (created, first, second)}) == 3
+        cluster.delete(reference(created))
+        with pytest.raises(ShardwrightError) as gone:
+            cluster.apply(more)
+        assert gone.value.code in ("field-conflict", "object-refused")
+        assert cluster.get(reference(created)) is None
+        other = cluster.create(a_config(namespace, key="2"))
+        with pytest.raises(ShardwrightError) as another:
+            cluster.apply(more)
+        assert another.value.code in ("field-conflict", "object-refused")
+        assert cluster.get(reference(created)) == other
+
     def test_an_object_is_deleted_only_if_it_is_the_one_that_was_meant(
         self, cluster: Cluster, namespace: str
     ) -> None:

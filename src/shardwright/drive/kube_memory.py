@@ -90,6 +90,11 @@ class MemoryCluster:
         if ref.kind in self.refuses:
             raise self.refuses[ref.kind]
         before = self.objects.get(ref)
+        uid = obj["metadata"].get("uid")
+        if uid is not None and (before is None or before["metadata"]["uid"] != uid):
+            raise ShardwrightError(
+                code="field-conflict", what=f"{ref} is not {uid}", remedy="leave the uid out"
+            )
         merged = _merged(_without(before or {}, self._applied.get(ref, {}), obj), obj)
         if dry_run:
             return merged

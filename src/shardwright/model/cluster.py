@@ -90,7 +90,11 @@ class Cluster(Protocol):
         ...
 
     def apply(self, obj: Object, *, dry_run: bool = False) -> Object:
-        """Apply server side as our field manager; return the object as the server has it then."""
+        """Apply server side as our field manager; return the object as the server has it then.
+
+        One with a uid changes that very object: raises field-conflict or object-refused if it is
+        gone, or another has its name.
+        """
         ...
 
     def create(self, obj: Object) -> Object:
