@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shardwright.cli.cluster import change_line, cluster_options, finding_lines
+from shardwright.cli.holding import holding, lock_of
 from shardwright.cli.options import output_option, print_json, spec_argument
 from shardwright.model.errors import ExitCode, usage_error
 
@@ -87,21 +88,31 @@ def command(
 
     deployment = deployment_of(spec)
     launch = deployment.launch
-    with connect(kubeconfig, context) as cluster:
-        findings, decision = look(cluster, deployment, update, schedule_timeout)
+    teller = Teller()
+    with connect(kubeconfig, context) as cluster, ExitStack() as stack:
+        lock = lock_of(cluster, (launch.name, launch.namespace), "deploy", teller)
+        held: Cluster = cluster
+
+        def hold() -> None:
+            nonlocal held
+            held = stack.enter_context(holding(lock))
+
+        findings, decision = look(
+            cluster, deployment, update, schedule_timeout, None if dry_run else hold
+        )
         for each in findings:
             click.echo("\n".join(finding_lines(each)), err=True)
         if decision is None:
             if output == "json":
                 print_json("deployment", as_json(findings, (), None, None))
             return ExitCode.VERDICT_NO
-        outcome, teller = None, Teller()
+        outcome = None
         if not dry_run:
             _say(launch, decision)
             _confirm(decision, yes=yes)
             with _saying_what_stays(launch):
                 outcome = roll_out(
-                    cluster, deployment, decision, schedule_timeout,
+                    held, deployment, decision, schedule_timeout,
                     rollback=rollback, teller=teller,
                 )  # fmt: skip
     if outcome is not None and outcome.evidence:
@@ -148,9 +159,13 @@ def deployment_of(spec: Path) -> Deployment:
 
 
 def look(
-    cluster: Cluster, deployment: Deployment, update: str, schedule_s: float
-) -> tuple[tuple[Finding, ...], Decision | None]:
-    """Run preflight and decide how the change is made; None if it cannot be."""
+    cluster: Cluster, deployment: Deployment, update: str, schedule_s: float,
+    hold: Callable[[], None] | None = None,
+) -> tuple[tuple[Finding, ...], Decision | None]:  # fmt: skip
+    """Run preflight and decide how the change is made; None if it cannot be.
+
+    hold: keeps others from changing the endpoint, called before it is read for the decision.
+    """
     from shardwright.deploy.dry_run import planned_changes
     from shardwright.deploy.preflight import preflight, room_beside
     from shardwright.deploy.removal import find_inventory
@@ -166,6 +181,8 @@ def look(
     findings = preflight(cluster, launch, slot_objects(launch, Slot.OWN))
     if any(each.severity is Severity.ERROR for each in findings):
         return findings, None
+    if hold is not None:
+        hold()
     record = find_inventory(cluster, launch.name, launch.namespace)
     slot = Slot.OWN if record is None else record.filled_slot
     objects = marked(cluster, slot_objects(launch, slot))

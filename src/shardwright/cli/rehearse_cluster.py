@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import base64
-import getpass
-import os
 import secrets
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shardwright.cli.cluster_drill import Group, drilled
+from shardwright.cli.holding import now, whoever
 from shardwright.cli.plan import draw
 from shardwright.cli.progress import Progress
 from shardwright.cli.rehearse_report import publish
@@ -160,8 +158,7 @@ def own_namespace(
     Yields the uid of the namespace. take_over: remove that of another rehearsal first.
     """
     plan = scene.plan
-    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    holder = Holder(run=secrets.token_hex(8), by=_whoever(), since=since)
+    holder = Holder(run=secrets.token_hex(8), by=whoever(), since=now())
     uid = acquire(cluster, SystemClock(), plan.namespace, holder, take_over=take_over)
     try:
         for secret in plan.secrets:
@@ -178,14 +175,6 @@ def own_namespace(
     finally:
         progress.show(Stage(name="stop", title=f"Removing namespace {plan.namespace}"))
         release(cluster, plan.namespace, uid)
-
-
-def _whoever() -> str:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as in a container
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"
 
 
 def start_group(cluster: KubeCluster, scene: ClusterScene) -> Outcome:
