@@ -34,6 +34,10 @@ def version(obj: Object | None) -> str:
     return str(obj["metadata"]["resourceVersion"])
 
 
+def is_applied(owner: Object) -> bool:
+    return bool(owner["operation"] == "Apply")
+
+
 class ClusterContract:
     """The cases. A subclass is a test class of its adapter."""
 
@@ -111,6 +115,52 @@ class ClusterContract:
         assert found is not None
         assert found["data"] == {"kept": "y", "new": "z"}
         assert found["metadata"]["labels"] == {"two": "2"}
+
+    def test_a_field_that_another_manager_set_is_a_conflict(
+        self, cluster: Cluster, namespace: str
+    ) -> None:
+        """What was created counts as set by another manager than what is applied."""
+        cluster.create(a_config(namespace, key="1", other="x"))
+        for dry_run in (True, False):
+            with pytest.raises(ShardwrightError) as refused:
+                cluster.apply(a_config(namespace, key="2"), dry_run=dry_run)
+            assert refused.value.code == "field-conflict"
+            assert ".data.key" in refused.value.what
+        shared = cluster.apply(a_config(namespace, key="1"))
+        assert shared["data"] == {"key": "1", "other": "x"}
+        with pytest.raises(ShardwrightError):
+            cluster.apply(a_config(namespace, key="2"))
+
+    def test_a_manager_that_is_struck_off_has_no_say_any_more(
+        self, cluster: Cluster, namespace: str
+    ) -> None:
+        read = cluster.create(a_config(namespace, key="1", other="x"))
+        shared = cluster.apply(a_config(namespace, key="1"))
+        ours = [each for each in shared["metadata"]["managedFields"] if is_applied(each)]
+        with pytest.raises(ShardwrightError) as stale:
+            cluster.set_owners(read, ours)
+        assert stale.value.code == "field-conflict"
+        left = cluster.set_owners(shared, ours)
+        assert left == cluster.get(reference(shared))
+        assert left["data"] == {"key": "1", "other": "x"}
+        assert cluster.apply(a_config(namespace, key="2"))["data"] == {"key": "2", "other": "x"}
+        assert cluster.apply(a_config(namespace, new="y"))["data"] == {"other": "x", "new": "y"}
+
+    def test_a_field_that_is_anothers_too_stays_when_we_leave_it_out(
+        self, cluster: Cluster, namespace: str
+    ) -> None:
+        cluster.create(a_config(namespace, key="1"))
+        cluster.apply(a_config(namespace, key="1", own="z"))
+        assert cluster.apply(a_config(namespace, new="y"))["data"] == {"key": "1", "new": "y"}
+
+    def test_whose_a_field_is_can_be_read(self, cluster: Cluster, namespace: str) -> None:
+        cluster.create(a_config(namespace, key="1"))
+        found = cluster.apply(a_config(namespace, own="z"))
+        owners = sorted(found["metadata"]["managedFields"], key=is_applied)
+        assert [each["manager"] for each in owners] == ["shardwright", "shardwright"]
+        assert [each["operation"] for each in owners] == ["Update", "Apply"]
+        created, applied = (set(each["fieldsV1"]["f:data"]) - {"."} for each in owners)
+        assert (created, applied) == ({"f:key"}, {"f:own"})
 
     def test_a_dry_run_says_what_would_be_and_leaves_what_is(
         self, cluster: Cluster, namespace: str

@@ -11,7 +11,7 @@ from shardwright.deploy.changes import ObjectChange, Verb, compare, is_leaving
 from shardwright.deploy.inventory import Inventory, is_kept, references
 from shardwright.deploy.jobs import claims_of, has_failed
 from shardwright.deploy.removal import find_inventory
-from shardwright.deploy.replicas import keep_replicas
+from shardwright.deploy.replicas import freed, try_out
 from shardwright.deploy.target import Target
 from shardwright.model.cluster import Cluster, Object, reference
 from shardwright.model.errors import ShardwrightError
@@ -21,7 +21,9 @@ def planned_changes(
     cluster: Cluster, target: Target, objects: tuple[Object, ...]
 ) -> tuple[ObjectChange, ...]:
     """Ask the server what applying would do to each object; then what has to go."""
-    changes = [_planned(cluster, each) for each in objects]
+    record = find_inventory(cluster, target.name, target.namespace)
+    scalers = freed(record.owned if record else (), objects)
+    changes = [_planned(cluster, each, is_freed=reference(each) in scalers) for each in objects]
     anew = {c.ref.name for c in changes if is_kept(c.ref) and c.verb is Verb.CREATE}
     changes = [
         replace(change, verb=Verb.REPLACE)
@@ -29,15 +31,15 @@ def planned_changes(
         else change
         for change, each in zip(changes, objects, strict=True)
     ]  # what a job put into a claim went with it
-    return (*changes, *removals(find_inventory(cluster, target.name, target.namespace), objects))
+    return (*changes, *removals(record, objects))
 
 
-def _planned(cluster: Cluster, obj: Object) -> ObjectChange:
+def _planned(cluster: Cluster, obj: Object, *, is_freed: bool) -> ObjectChange:
     live = cluster.get(reference(obj))
     if live is not None and is_leaving(live):
         return ObjectChange(ref=reference(obj), verb=Verb.CREATE)
     try:
-        change = compare(live, cluster.apply(keep_replicas(live, obj), dry_run=True))
+        change = compare(live, try_out(cluster, live, obj, is_freed=is_freed))
     except ShardwrightError as error:
         # what cannot be changed (a Job, a workload's selector) is deleted and made anew
         if error.code != "object-refused" or live is None or is_kept(reference(obj)):

@@ -29,7 +29,7 @@ all the same, behind a line that was cut, learns of it before it writes again.""
 
 LOCK = "lock"
 """The component that a lock is labelled as."""
-WRITES = frozenset({"apply", "create", "delete"})
+WRITES = frozenset({"apply", "create", "delete", "set_owners"})
 OTHERS = frozenset({"field-conflict", "object-refused"})
 """How a server refuses to apply with the uid of what is gone: 409, or 422 if its name is taken."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from shardwright.deploy.applying import Applier
 from shardwright.deploy.changes import ObjectChange, Verb
 from shardwright.deploy.dry_run import planned_changes, removals
 from shardwright.deploy.evidence import diagnose, evidence_of
@@ -25,25 +26,19 @@ from shardwright.deploy.jobs import is_awaited, run_again, takes_gpus
 from shardwright.deploy.jobwatch import JobWatch, finish
 from shardwright.deploy.outcome import Outcome, Result
 from shardwright.deploy.outgoing import outgoing
-from shardwright.deploy.removal import await_gone, delete_served, find_inventory, remove
-from shardwright.deploy.replicas import keep_replicas
+from shardwright.deploy.removal import find_inventory, remove
+from shardwright.deploy.replicas import freed
 from shardwright.deploy.size import is_scaled, num_pods
 from shardwright.deploy.slots import Slot, instance, is_service
-from shardwright.deploy.target import Done, Target, Tell, Told
+from shardwright.deploy.target import Target, Tell, Told
 from shardwright.deploy.verification import Verification, Verifier
 from shardwright.deploy.watching import Watcher
 from shardwright.model.cluster import Cluster, Object, reference
-from shardwright.model.errors import ShardwrightError
 from shardwright.model.running import Clock
 
 DRAIN_S = 15.0
 """Seconds between turning traffic to a new group and ending the old one: a Service's endpoints
 reach every node within seconds, and what is in flight has the pod's own grace after that."""
-
-REFUSALS = frozenset(
-    {"object-refused", "admission-refused", "request-refused", "field-conflict", "kind-not-served"}
-)
-"""Codes of an object that the server will not have, which asking again does not change."""
 
 
 class Rollout:
@@ -62,6 +57,7 @@ class Rollout:
         self.target = target
         self.tell = tell
         self.verifier = verifier
+        self.applier = Applier(cluster=cluster, clock=clock, tell=tell)
         self.start = clock.now()
         self.jobs: list[JobWatch] = []
         self.written = Inventory(name=target.name, namespace=target.namespace)
@@ -176,47 +172,28 @@ class Rollout:
         Service that stays as it is, and with it the old group.
         """
         by_ref = {change.ref: change for change in changes}
+        scalers = freed(self.written.owned, objects)
         self.jobs = []
         for each in objects:
             if takes_gpus(each) and (problems := self._finish_jobs()):
                 return problems
-            change = by_ref[reference(each)]
-            is_left = change.verb is Verb.KEEP or is_service(each, leave)
-            if not is_left and (problems := self._change(each, change)):
+            change, scaler = by_ref[reference(each)], scalers.get(reference(each))
+            is_same = change.verb is Verb.KEEP and scaler is None
+            is_left = is_same or is_service(each, leave)
+            if not is_left and (problems := self.applier.make(each, change, scaler)):
                 return problems
             if is_awaited(each):
                 self.jobs.append(JobWatch(self.cluster, self.clock, self.target, self.tell, each))
         if problems := self._finish_jobs():
             return problems
         if leave is None:
-            self._remove(changes)
+            self.applier.remove(changes)
         return ()
 
     def _finish_jobs(self) -> tuple[str, ...]:
         problems = finish(self.jobs, self.clock, self.tell)
         self.jobs = self.jobs if problems else []
         return problems
-
-    def _change(self, obj: Object, change: ObjectChange) -> tuple[str, ...]:
-        if change.verb is Verb.REPLACE:
-            self.cluster.delete(change.ref)
-        if change.verb is not Verb.CHANGE:
-            await_gone(self.cluster, self.clock, change.ref, self.tell)
-        live = self.cluster.get(change.ref) if change.verb is Verb.CHANGE else None
-        try:
-            self.cluster.apply(keep_replicas(live, obj))
-        except ShardwrightError as error:
-            if error.code not in REFUSALS:
-                raise
-            return (f"{change.ref}: {error.what}",)
-        self.tell(Done(change=change))
-        return ()
-
-    def _remove(self, changes: tuple[ObjectChange, ...]) -> None:
-        for change in changes:
-            if change.verb is Verb.REMOVE:
-                delete_served(self.cluster, change.ref)
-                self.tell(Done(change=change))
 
     def _move_traffic(
         self, watcher: Watcher, objects: tuple[Object, ...], changes: tuple[ObjectChange, ...]
@@ -234,7 +211,7 @@ class Rollout:
                 self.cluster.apply(each)
         self.tell(Told(text=f"Service/{public} sends to the new group; the old one drains"))
         self.clock.sleep(DRAIN_S)
-        self._remove(changes)
+        self.applier.remove(changes)
         return ()
 
     def _fail(
@@ -284,7 +261,7 @@ class Rollout:
         outdated = outgoing(back, self._watcher(slot).pods())
         moving = tuple(c for c in back if c.verb is not Verb.REMOVE)
         problems = self._apply(record.good, moving, leave=None)
-        self._remove(removals(self.written, record.good))
+        self.applier.remove(removals(self.written, record.good))
         problems = problems or self._watcher(slot, outdated).settle()
         kept = tuple(ref for ref in self.written.owned if is_kept(ref))
         self._record(

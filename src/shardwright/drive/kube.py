@@ -7,17 +7,16 @@ are in drive/kube_credentials.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import httpx2 as httpx
 
 from shardwright.drive.clock import SystemClock
 from shardwright.drive.kube_credentials import credentials, impersonation
-from shardwright.drive.kube_errors import connection_error, not_an_api_server, status_error
+from shardwright.drive.kube_errors import checked, connection_error, status_error
 from shardwright.drive.kube_http import ProxiedHttp
 from shardwright.drive.kube_retry import LOST, REPEATABLE, patiently
 from shardwright.drive.kubeconfig import Access, find_access
@@ -104,7 +103,7 @@ class KubeCluster:
     def get(self, ref: ObjectRef) -> Object | None:
         """Return an object, or None if there is none."""
         response = self._send("GET", self._path(ref))
-        return None if response.status_code == httpx.codes.NOT_FOUND else _checked(response)
+        return None if response.status_code == httpx.codes.NOT_FOUND else checked(response)
 
     def list(
         self,
@@ -126,7 +125,7 @@ class KubeCluster:
                 # etcd has forgotten the state that the pages before were of: all at once, anew
                 found, params = [], {k: v for k, v in params.items() if k == "labelSelector"}
                 continue
-            page = _checked(response)
+            page = checked(response)
             # items of a list leave out what is the same for all
             found += [{"apiVersion": api_version, "kind": kind, **item} for item in page["items"]]
             token = page["metadata"].get("continue")
@@ -143,6 +142,16 @@ class KubeCluster:
             params=params,
             body=obj,
             content_type="application/apply-patch+yaml",
+        )
+
+    def set_owners(self, live: Object, managed_fields: Sequence[Object]) -> Object:
+        """Patch managedFields, which the server takes as they are said to be."""
+        version = live["metadata"]["resourceVersion"]
+        return self._json(
+            "PATCH",
+            self._path(reference(live)),
+            body={"metadata": {"resourceVersion": version, "managedFields": [*managed_fields]}},
+            content_type="application/merge-patch+json",
         )
 
     def create(self, obj: Object) -> Object:
@@ -164,7 +173,7 @@ class KubeCluster:
         response = self._send("DELETE", self._path(ref), body=body)
         if response.status_code in gone:
             return False
-        _checked(response)
+        checked(response)
         return True
 
     def logs(
@@ -219,7 +228,7 @@ class KubeCluster:
                 return {}
             self._resources[api_version] = {
                 item["kind"]: (item["name"], item["namespaced"])
-                for item in _checked(response)["resources"]
+                for item in checked(response)["resources"]
                 if "/" not in item["name"]
             }
         return self._resources[api_version]
@@ -249,7 +258,7 @@ class KubeCluster:
         body: Object | None = None,
         content_type: str = "application/json",
     ) -> Object:
-        return _checked(
+        return checked(
             self._send(method, path, params=params, body=body, content_type=content_type)
         )
 
@@ -289,12 +298,3 @@ class KubeCluster:
 
 def _prefix(api_version: str) -> str:
     return f"apis/{api_version}" if "/" in api_version else f"api/{api_version}"
-
-
-def _checked(response: httpx.Response) -> Object:
-    if response.is_error:
-        raise status_error(response.status_code, response.text)
-    try:
-        return cast("Object", response.json())
-    except ValueError as error:  # a login page, or a redirection to one
-        raise not_an_api_server(str(response.request.url), response.status_code) from error

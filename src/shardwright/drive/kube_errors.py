@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
+from typing import cast
 
+import httpx2 as httpx
+
+from shardwright.model.cluster import Object
 from shardwright.model.errors import ShardwrightError
 
 _REFUSALS: dict[int, tuple[str, str]] = {
@@ -62,6 +66,16 @@ def status_error(status_code: int, body: str) -> ShardwrightError:
     return ShardwrightError(
         code=code, what=message, remedy=remedy, context={"status": str(status_code)}
     )
+
+
+def checked(response: httpx.Response) -> Object:
+    """Read an answer. Raises ShardwrightError if it is an error, or none of an API server."""
+    if response.is_error:
+        raise status_error(response.status_code, response.text)
+    try:
+        return cast("Object", response.json())
+    except ValueError as error:  # a login page, or a redirection to one
+        raise not_an_api_server(str(response.request.url), response.status_code) from error
 
 
 def not_an_api_server(url: str, status_code: int) -> ShardwrightError:

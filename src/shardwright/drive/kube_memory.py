@@ -6,9 +6,10 @@ For tests of everything above the port, ours and our users'. Pods and logs are p
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from shardwright.drive.managed_fields import applied, entry
 from shardwright.model.cluster import Object, ObjectRef, reference
 from shardwright.model.errors import ShardwrightError
 from shardwright.model.running import Http
@@ -21,7 +22,6 @@ class MemoryCluster:
 
     def __init__(self, *objects: Object, unserved: frozenset[str] = frozenset()) -> None:
         self.objects: dict[ObjectRef, Object] = {}
-        self._applied: dict[ObjectRef, Object] = {}
         self.unserved = unserved
         self.forbidden: set[tuple[str, str]] = set()
         self.refuses: dict[str, ShardwrightError] = {}
@@ -95,14 +95,23 @@ class MemoryCluster:
             raise ShardwrightError(
                 code="field-conflict", what=f"{ref} is not {uid}", remedy="leave the uid out"
             )
-        merged = _merged(_without(before or {}, self._applied.get(ref, {}), obj), obj)
+        made = applied(before or {}, obj)
         if dry_run:
-            return merged
-        self._applied[ref] = copy.deepcopy(obj)
-        if merged != before:
-            merged = self.put(merged)
-            self.on_apply(merged)
+            return made
+        if made != before:
+            self.on_apply(self.put(made))
         return copy.deepcopy(self.objects[ref])
+
+    def set_owners(self, live: Object, managed_fields: Sequence[Object]) -> Object:
+        """Store them, unless the version has moved."""
+        found = self.objects[self._key(reference(live))]
+        if found["metadata"]["resourceVersion"] != live["metadata"]["resourceVersion"]:
+            raise ShardwrightError(
+                code="field-conflict", what="the object has been modified", remedy="read it again"
+            )
+        return self.put(
+            {**found, "metadata": {**found["metadata"], "managedFields": [*managed_fields]}}
+        )
 
     def create(self, obj: Object) -> Object:
         """Store a new object."""
@@ -112,7 +121,8 @@ class MemoryCluster:
             raise ShardwrightError(
                 code="object-exists", what=f"{ref} already exists", remedy="delete it first"
             )
-        created = self.put(obj)
+        meta = {**obj["metadata"], "managedFields": [entry("Update", obj)]}
+        created = self.put({**obj, "metadata": meta})
         self.on_apply(created)
         return created
 
@@ -122,7 +132,6 @@ class MemoryCluster:
         found = self.objects.get(self._key(ref))
         if found is not None and uid not in (None, found["metadata"]["uid"]):
             return False
-        self._applied.pop(self._key(ref), None)
         return self.objects.pop(self._key(ref), None) is not None
 
     def logs(
@@ -167,26 +176,3 @@ class MemoryCluster:
         if ref.kind in CLUSTER_KINDS:
             return replace(ref, namespace="")
         return ref if ref.namespace else replace(ref, namespace="default")
-
-
-def _without(live: Object, old: Object, new: Object) -> Object:
-    """Leave out of a live object what was applied before and is not applied now."""
-    out = dict(live)
-    for key, value in old.items():
-        if key not in out or (key in new and not isinstance(value, dict)):
-            continue
-        if isinstance(value, dict) and isinstance(out[key], dict):
-            rest = _without(out[key], value, new.get(key) or {})
-            if rest or key in new:
-                out[key] = rest
-                continue
-        del out[key]
-    return out
-
-
-def _merged(old: Object, new: Object) -> Object:
-    out = copy.deepcopy(old)
-    for key, value in new.items():
-        both = isinstance(value, dict) and isinstance(out.get(key), dict)
-        out[key] = _merged(out[key], value) if both else copy.deepcopy(value)
-    return out

@@ -6,7 +6,7 @@ types. The real adapter and an in-memory one live in `shardwright.drive`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -92,8 +92,16 @@ class Cluster(Protocol):
     def apply(self, obj: Object, *, dry_run: bool = False) -> Object:
         """Apply server side as our field manager; return the object as the server has it then.
 
-        One with a uid changes that very object: raises field-conflict or object-refused if it is
-        gone, or another has its name.
+        Raises field-conflict for a field that somebody else set to another value. One with a uid
+        changes that very object: raises field-conflict or object-refused if it is gone, or another
+        has its name.
+        """
+        ...
+
+    def set_owners(self, live: Object, managed_fields: Sequence[Object]) -> Object:
+        """Write anew whose the fields of a live object are; what they are stays.
+
+        Raises field-conflict if it has changed since it was read.
         """
         ...
 
