@@ -65,7 +65,9 @@ def test_the_life_of_an_endpoint(cluster: KubeCluster, namespace: str) -> None:
     assert deploy(cluster, namespace, changed).revision == 2
     assert not pod_uids(cluster, namespace) & first
 
-    (listed,) = [each for each in all_endpoints(cluster, namespace) if each.name == "small"]
+    (listed,) = [
+        each for each in all_endpoints(cluster, namespace).endpoints if each.name == "small"
+    ]
     assert (listed.revision, listed.num_ready, listed.is_ready) == (2, 2, True)
 
     record = find_inventory(cluster, "small", namespace)
@@ -120,7 +122,7 @@ def test_a_failed_update_brings_the_old_pods_back(cluster: KubeCluster, namespac
     record = read_inventory(cluster, "small", namespace)
     assert record is not None
     assert not record.pending
-    (listed,) = all_endpoints(cluster, namespace)
+    (listed,) = all_endpoints(cluster, namespace).endpoints
     assert (listed.revision, listed.is_ready) == (1, True)
 
 

@@ -72,7 +72,7 @@ def crowd(kubeconfig: Path, namespace: str) -> Iterator[KubeCluster]:
 
 def test_two_requests_show_every_endpoint(crowd: KubeCluster, namespace: str) -> None:
     for _ in range(60):
-        found = all_endpoints(crowd, namespace)
+        found = all_endpoints(crowd, namespace).endpoints
         if all(each.is_ready for each in found):
             break
         time.sleep(1)

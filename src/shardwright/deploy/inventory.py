@@ -25,6 +25,8 @@ MANAGED = {"app.kubernetes.io/managed-by": "shardwright"}
 INSTANCE = "app.kubernetes.io/instance"
 COMPONENT = "app.kubernetes.io/component"
 
+_SUFFIX = "-inventory"
+
 OWNED_KINDS = (
     ("v1", "ConfigMap"),
     ("v1", "Secret"),
@@ -104,8 +106,17 @@ class Inventory:
 def inventory_ref(name: str, namespace: str) -> ObjectRef:
     """Name the ConfigMap of an endpoint's inventory."""
     return ObjectRef(
-        api_version="v1", kind="ConfigMap", name=f"{name}-inventory", namespace=namespace
+        api_version="v1", kind="ConfigMap", name=f"{name}{_SUFFIX}", namespace=namespace
     )
+
+
+def endpoint_of(ref: ObjectRef) -> str:
+    """Name the endpoint whose inventory this is.
+
+    >>> endpoint_of(inventory_ref("llama", "ml"))
+    'llama'
+    """
+    return ref.name.removesuffix(_SUFFIX)
 
 
 def to_object(inventory: Inventory) -> Object:
@@ -165,7 +176,8 @@ def from_object(obj: Object) -> Inventory:
             code="record-not-readable",
             what=f"{ref} in namespace {ref.namespace} is no whole record of an endpoint",
             cause=f"{type(error).__name__}: {error}",
-            remedy=f"kubectl -n {ref.namespace} delete configmap {ref.name}: what the endpoint "
+            remedy="if a newer shardwright wrote it, use that one; else "
+            f"kubectl -n {ref.namespace} delete configmap {ref.name}: what the endpoint "
             "owns is then found by its labels; the manifests to go back to are lost",
         ) from error
 
@@ -186,18 +198,24 @@ def _read(obj: Object) -> Inventory:
             )
             for each in json.loads(data["owned"])
         ),
-        slot=data.get("slot", ""),
-        next_slot=data.get("nextSlot", ""),
+        slot=Slot(data.get("slot", "")).value,
+        next_slot=Slot(data.get("nextSlot", "")).value,
         outdated=tuple(json.loads(data.get("outdated", "[]"))),
         engine=data.get("engine", ""),
         ranks=tuple(
             RankPlace(rank=rank, member=member, pipeline=pipeline, tensor=tensor)
             for rank, member, pipeline, tensor in json.loads(data.get("ranks", "[]"))
         ),
-        verified=data.get("verified", ""),
+        verified=_whole_json(data.get("verified", "")),
         links=_links(json.loads(data.get("links", "null"))),
         good=tuple(json.loads(gzip.decompress(base64.b64decode(data["good.json.gz"])))),
     )
+
+
+def _whole_json(text: str) -> str:
+    if text:
+        json.loads(text)
+    return text
 
 
 def _links_json(links: PlannedLinks | None) -> dict[str, object] | None:

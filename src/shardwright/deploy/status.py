@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from shardwright.deploy.inventory import COMPONENT, INSTANCE, MANAGED, Inventory, from_object
+from shardwright.deploy.inventory import (
+    COMPONENT,
+    INSTANCE,
+    MANAGED,
+    Inventory,
+    endpoint_of,
+    from_object,
+)
 from shardwright.deploy.jobs import has_failed, is_awaited, is_complete
 from shardwright.deploy.jobwatch import last_said, log_of
 from shardwright.deploy.members import has_successor
 from shardwright.deploy.progress import UNSTARTED, PodProgress, Stage, pod_progress
 from shardwright.deploy.size import num_pods
-from shardwright.model.cluster import Cluster, Object, pods_of_job
+from shardwright.model.cluster import Cluster, Object, pods_of_job, reference
+from shardwright.model.errors import ShardwrightError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +63,23 @@ class EndpointStatus:
         return bool(self.pods) and self.num_ready == self.num_wanted and not self.pending
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """An endpoint whose record is damaged, or of a newer version; error: what is wrong with it."""
+
+    name: str
+    namespace: str
+    error: ShardwrightError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """Every endpoint: those that can be told of, and those of which only the name is known."""
+
+    endpoints: tuple[EndpointStatus, ...]
+    unreadable: tuple[Unreadable, ...]
+
+
 def endpoint_status(cluster: Cluster, inventory: Inventory) -> EndpointStatus:
     """Look at one endpoint: one list of its pods, and its jobs while it is deployed."""
     pods = [
@@ -96,7 +121,7 @@ def _words(cluster: Cluster, job: Object) -> str:
     return next((each for each in (*said, *waits) if each), "runs")
 
 
-def all_endpoints(cluster: Cluster, namespace: str | None = None) -> tuple[EndpointStatus, ...]:
+def all_endpoints(cluster: Cluster, namespace: str | None = None) -> Listing:
     """Look at every endpoint, of one namespace or of all, in two requests, however many."""
     records = cluster.list(
         "v1", "ConfigMap", namespace=namespace, labels={**MANAGED, COMPONENT: "inventory"}
@@ -109,10 +134,21 @@ def all_endpoints(cluster: Cluster, namespace: str | None = None) -> tuple[Endpo
         meta = each["metadata"]
         key = (meta["namespace"], meta["labels"][INSTANCE])
         pods.setdefault(key, []).append(pod_progress(each))
-    found = [from_object(each) for each in records]
-    return tuple(
-        _status(each, tuple(p for i in each.instances for p in pods.get((each.namespace, i), ())))
-        for each in sorted(found, key=lambda each: (each.namespace, each.name))
+    found: list[EndpointStatus] = []
+    unreadable: list[Unreadable] = []
+    for obj in records:
+        try:
+            record = from_object(obj)
+        except ShardwrightError as error:
+            ref = reference(obj)
+            name = endpoint_of(ref)
+            unreadable.append(Unreadable(name=name, namespace=ref.namespace, error=error))
+            continue
+        own = [p for i in record.instances for p in pods.get((record.namespace, i), ())]
+        found.append(_status(record, tuple(own)))
+    return Listing(
+        endpoints=tuple(sorted(found, key=lambda each: (each.namespace, each.name))),
+        unreadable=tuple(sorted(unreadable, key=lambda each: (each.namespace, each.name))),
     )
 
 

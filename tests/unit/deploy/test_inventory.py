@@ -21,6 +21,9 @@ RECORD = to_object(Inventory(name="llama", namespace="ml", revision=3))
         {"good.json.gz": RECORD["data"]["good.json.gz"][:16]},
         {"good.json.gz": base64.b64encode(gzip.compress(b"[]")[:10] + b"\xff" * 12).decode()},
         {"ranks": "[[1]]"},
+        {"slot": "blue"},
+        {"nextSlot": "blue"},
+        {"verified": '{"checks": '},
         {"links": '{"fabric": null, "colour": "red"}'},
     ],
 )

@@ -371,7 +371,7 @@ def test_an_endpoint_that_lacks_a_pod_is_not_ready(cluster: MemoryCluster) -> No
     """What cannot be made again (quota, a node away) is missing, and the rest is ready."""
     deploy(cluster, Kubelet(cluster, READY), manifests())
     cluster.delete(reference(pod(1, READY)))
-    (found,) = all_endpoints(cluster)
+    (found,) = all_endpoints(cluster).endpoints
     assert (found.num_ready, found.num_wanted, found.is_ready) == (1, 2, False)
 
 
@@ -387,7 +387,7 @@ def test_an_evicted_pod_of_long_ago_neither_fails_a_deployment_nor_counts(
     assert (outcome.result, outcome.problems) == (Result.READY, ())
     record = read_inventory(cluster, "llama", "ml")
     assert record is not None
-    for found in (endpoint_status(cluster, record), *all_endpoints(cluster)):
+    for found in (endpoint_status(cluster, record), *all_endpoints(cluster).endpoints):
         assert (found.num_ready, len(found.pods), found.is_ready) == (2, 2, True)
     with pytest.raises(ShardwrightError, match="member-unknown"):
         chosen_pod(cluster, record, group=2, rank=None, member=None)
@@ -574,5 +574,7 @@ def test_list_counts_ready_pods_of_every_endpoint(cluster: MemoryCluster) -> Non
     cluster.put(pod(1, crashed(1)))
     other = Inventory(name="other", namespace="z")
     cluster.apply(to_object(replace(other, pending=True)))
-    found = [(e.name, e.num_ready, len(e.pods), e.is_ready) for e in all_endpoints(cluster)]
+    found = [
+        (e.name, e.num_ready, len(e.pods), e.is_ready) for e in all_endpoints(cluster).endpoints
+    ]
     assert found == [("llama", 1, 2, False), ("other", 0, 0, False)]
