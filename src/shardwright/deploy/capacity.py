@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from shardwright.model.cluster import Object
-from shardwright.model.launch import Placement
+from shardwright.model.launch import Group, Placement
 from shardwright.model.units import parse_quantity
 
 _BLOCKING = frozenset({"NoSchedule", "NoExecute"})
@@ -52,6 +52,46 @@ def num_slots(nodes: Iterable[NodeGpus], gpus_per_pod: int) -> int:
     3
     """
     return sum(max(0, each.free) // gpus_per_pod for each in nodes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FabricRoom:
+    """Where whole groups fit, none of them across two fabrics. slots: pods by value of the key."""
+
+    key: str
+    slots: Mapping[str, int]
+    members: int
+
+    @property
+    def num_groups(self) -> int:
+        """Count the groups that fit."""
+        return sum(count // self.members for count in self.slots.values())
+
+    def __str__(self) -> str:
+        """Say what fits where.
+
+        >>> str(FabricRoom(key="rack", slots={"r1": 1, "r2": 3}, members=2))
+        'r1: 1 fit; r2: 3 fit'
+        """
+        told = (f"{value}: {count} fit" for value, count in self.slots.items())
+        return "; ".join(told) or f"no usable node has the label {self.key}"
+
+
+def fabric_room(
+    usable: Iterable[NodeGpus], nodes: Iterable[Object], group: Group, gpus_per_pod: int
+) -> FabricRoom | None:
+    """Count by fabric what fits; None for a group that need not be within one."""
+    key, members = group.topology_domain, len(group.members)
+    if key is None or members == 1:
+        return None
+    labels = {node["metadata"]["name"]: node["metadata"].get("labels", {}) for node in nodes}
+    domains: dict[str, list[NodeGpus]] = {}
+    for each in usable:
+        value = labels[each.node].get(key)
+        if value is not None:
+            domains.setdefault(value, []).append(each)
+    slots = {value: num_slots(each, gpus_per_pod) for value, each in sorted(domains.items())}
+    return FabricRoom(key=key, slots=slots, members=members)
 
 
 def _requested(pod: Object, resource: str) -> int:

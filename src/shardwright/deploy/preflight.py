@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from shardwright.deploy.capacity import num_slots, usable_gpus
+from shardwright.deploy.capacity import fabric_room, num_slots, usable_gpus
 from shardwright.deploy.checks.access import namespace, rights, versions
 from shardwright.deploy.checks.admission import admission, queue, quota
 from shardwright.deploy.checks.disk import disk
@@ -81,8 +81,13 @@ def room_beside(cluster: Cluster, plan: LaunchPlan) -> Room:
     except ShardwrightError:
         return Room(num_slots=None, is_shared_storage=is_shared, taken=taken)
     per_pod = gpus_per_pod(plan)
-    slots = num_slots(usable_gpus(nodes, pods, plan.placement), per_pod) if per_pod else 0
-    return Room(num_slots=slots, is_shared_storage=is_shared, taken=taken)
+    usable = usable_gpus(nodes, pods, plan.placement)
+    return Room(
+        num_slots=num_slots(usable, per_pod) if per_pod else 0,
+        is_shared_storage=is_shared,
+        taken=taken,
+        fabric=fabric_room(usable, nodes, plan.group, per_pod) if per_pod else None,
+    )
 
 
 def _scene(cluster: Cluster, plan: LaunchPlan, objects: tuple[Object, ...]) -> Scene:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from shardwright.deploy.capacity import FabricRoom
 from shardwright.deploy.changes import ObjectChange, Verb
 from shardwright.deploy.inventory import Inventory
 from shardwright.model.launch import LaunchPlan
@@ -34,11 +35,13 @@ class Room:
 
     num_slots: pods that fit besides those that run; None: not known. is_shared_storage:
     several nodes may mount its claims. taken: why the second set of names is not free; None: it is.
+    fabric: what fits where, if a group must be within one fabric.
     """
 
     num_slots: int | None
     is_shared_storage: bool
     taken: str | None = None
+    fabric: FabricRoom | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +93,12 @@ def _why_not_beside(plan: LaunchPlan, changes: tuple[ObjectChange, ...], room: R
         return "the nodes may not be read, so nobody knows what is free"
     if room.num_slots < wanted:
         return f"{room.num_slots} more pods fit now, {wanted} are needed"
+    fabric = room.fabric
+    if fabric is not None and fabric.num_groups < plan.replicas:
+        return (
+            f"{fabric.num_groups} more groups fit now within one fabric ({fabric.key}) each, "
+            f"{plan.replicas} are needed ({fabric})"
+        )
     if not room.is_shared_storage:
         return "its claim can be mounted by one node at a time"
     mounted = {config.name for config in plan.configs}

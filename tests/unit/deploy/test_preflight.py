@@ -12,7 +12,10 @@ import pytest
 
 from shardwright.cli.render import launch_plan
 from shardwright.deploy.capacity import NodeGpus, usable_gpus
+from shardwright.deploy.changes import ObjectChange, Verb
+from shardwright.deploy.inventory import Inventory
 from shardwright.deploy.preflight import preflight, room_beside
+from shardwright.deploy.strategy import Way, choose
 from shardwright.drive.kube_memory import MemoryCluster
 from shardwright.model.cluster import Object, ObjectRef
 from shardwright.model.errors import ShardwrightError
@@ -24,6 +27,9 @@ from shardwright.render.objects import kubernetes_objects
 REQUEST = Path(__file__).parents[2] / "golden" / "render" / "vllm-statefulset" / "request.yaml"
 SCALED = REQUEST.parents[1] / "vllm-lws-keda" / "request.yaml"
 GPU = "nvidia.com/gpu"
+SERVES = Inventory(name="llama", namespace="default", revision=1)
+WORKLOAD = ObjectRef(api_version="apps/v1", kind="StatefulSet", name="llama", namespace="default")
+RESTART = (ObjectChange(ref=WORKLOAD, verb=Verb.REPLACE),)
 
 
 @pytest.fixture(scope="module")
@@ -335,6 +341,36 @@ def test_a_group_that_no_fabric_holds_together(plan: LaunchPlan) -> None:
     assert codes(cluster, apart) == ["no-fabric-fits"]
     racks[1]["metadata"]["labels"][key] = "rack-1"
     assert codes(a_cluster(plan, "gpu-1", "gpu-2", more=tuple(racks)), apart) == []
+
+
+def test_a_second_group_must_be_within_one_fabric_as_the_first_is(plan: LaunchPlan) -> None:
+    """Racks of two GPU nodes each: the first group has a node of both, or a rack of its own."""
+    key = "topology.example/rack"
+    together = replace(plan, group=replace(plan.group, topology_domain=key))
+    nodes = []
+    for number, rack in ((1, "a"), (2, "a"), (3, "b"), (4, "b")):
+        each = node(f"gpu-{number}", plan)
+        each["metadata"]["labels"][key] = f"rack-{rack}"
+        nodes.append(each)
+
+    def way_with_pods_on(*names: str, planned: LaunchPlan = together) -> tuple[Way, str]:
+        limits = {"resources": {"limits": {GPU: "8"}}}
+        held = [
+            an_object("Pod", f"on-{name}", spec={"nodeName": name, "containers": [limits]})
+            for name in names
+        ]
+        cluster = a_cluster(plan, "gpu-1", "gpu-2", more=(*nodes, *held))
+        found = choose(planned, RESTART, SERVES, room_beside(cluster, planned))
+        return found.way, found.reason
+
+    assert way_with_pods_on("gpu-1", "gpu-2")[0] is Way.BESIDE
+    way, reason = way_with_pods_on("gpu-1", "gpu-3")
+    assert way is Way.STOP_THEN_START
+    assert reason.endswith(
+        f"0 more groups fit now within one fabric ({key}) each, 1 are needed "
+        "(rack-a: 1 fit; rack-b: 1 fit)"
+    )
+    assert way_with_pods_on("gpu-1", "gpu-3", planned=plan)[0] is Way.BESIDE
 
 
 def test_nodes_whose_memory_is_too_small(plan: LaunchPlan) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from shardwright.deploy.capacity import NodeGpus, num_slots, usable_gpus
+from shardwright.deploy.capacity import FabricRoom, NodeGpus, fabric_room, num_slots, usable_gpus
 from shardwright.deploy.checks.scene import Scene, error, not_checked, warning
 from shardwright.model.cluster import Object
 from shardwright.model.errors import ShardwrightError
@@ -37,7 +37,7 @@ def gpus(scene: Scene) -> Iterator[Finding]:
     by_name = {node["metadata"]["name"]: node for node in nodes}
     chosen = [by_name[each.node] for each in usable]
     yield from _products(plan, chosen)
-    yield from _one_fabric(plan, usable, by_name, per_pod)
+    yield from _one_fabric(plan, fabric_room(usable, nodes, plan.group, per_pod), per_pod)
     yield from _rest_of_node(plan, chosen)
 
 
@@ -100,25 +100,14 @@ def _products(plan: LaunchPlan, nodes: Iterable[Object]) -> Iterator[Finding]:
         )
 
 
-def _one_fabric(
-    plan: LaunchPlan, usable: tuple[NodeGpus, ...], nodes: dict[str, Object], per_pod: int
-) -> Iterator[Finding]:
-    key, members = plan.group.topology_domain, len(plan.group.members)
-    if key is None or members == 1:
-        return
-    domains: dict[str, list[NodeGpus]] = {}
-    for each in usable:
-        value = nodes[each.node]["metadata"].get("labels", {}).get(key)
-        if value is not None:
-            domains.setdefault(value, []).append(each)
-    slots = {value: num_slots(each, per_pod) for value, each in sorted(domains.items())}
-    if sum(count // members for count in slots.values()) >= plan.replicas:
+def _one_fabric(plan: LaunchPlan, room: FabricRoom | None, per_pod: int) -> Iterator[Finding]:
+    if room is None or room.num_groups >= plan.replicas:
         return
     yield error(
         "no-fabric-fits",
-        f"no fabric group ({key}) has room for {members} members with {per_pod} GPUs each",
-        "; ".join(f"{value}: {count} fit" for value, count in slots.items())
-        or f"no usable node has the label {key}",
+        f"no fabric group ({room.key}) has room for {room.members} members "
+        f"with {per_pod} GPUs each",
+        str(room),
         "free GPUs of one group, or leave spec.cluster.topologyKey out and accept slower links",
     )
 
