@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shardwright.deploy.inventory import COMPONENT, INSTANCE
 from shardwright.deploy.members import seated
 from shardwright.drive.clock import SystemClock
-from shardwright.drive.kube import KubeCluster
 from shardwright.drive.kubectl import Kubectl
-from shardwright.model.cluster import Object, reference
+from shardwright.model.cluster import Cluster, Object, reference
 from shardwright.model.errors import ShardwrightError
 from shardwright.model.launch import LaunchPlan
-from shardwright.rehearse.cluster_drill import Aftermath, Drill, Incident
+from shardwright.model.running import Clock
+from shardwright.rehearse.cluster_drill import LOOK_EVERY_S, Aftermath, Drill, Incident
 from shardwright.rehearse.events import Note
 
 FILL = "/dev/shm/shardwright-drill"  # noqa: S108  (in the container)
 EVERYTHING = "kill -9 -1"
 """Every process of the container but its first, which a container cannot kill from inside."""
+
+MEMBER_S = 60.0
+"""Seconds for a controller to make a member's pod anew, whatever it then takes to start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +30,10 @@ class Group:
     """The group that suffers: its plan, its cluster, and a hand inside its containers."""
 
     plan: LaunchPlan
-    cluster: KubeCluster
+    cluster: Cluster
     kubectl: Kubectl
     ask: Callable[[], object]
+    clock: Clock = field(default_factory=SystemClock)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -39,15 +43,28 @@ class Group:
     def drill(self) -> Drill:
         """Put it under observation."""
         return Drill(
-            cluster=self.cluster, clock=SystemClock(), ask=self.ask, namespace=self.plan.namespace,
+            cluster=self.cluster, clock=self.clock, ask=self.ask, namespace=self.plan.namespace,
             labels=self.labels, num_pods=self.plan.replicas * len(self.plan.group.members),
             start_budget_s=self.plan.budgets.startup_s,
         )  # fmt: skip
 
     def member(self, index: int) -> Object:
-        """Return the pod that is this member now."""
-        pods = self.cluster.list("v1", "Pod", namespace=self.plan.namespace, labels=self.labels)
-        return next(each.pod for each in seated(pods) if (each.group, each.member) == (0, index))
+        """Return the pod that is this member now; one that is just made anew is waited for."""
+        namespace = self.plan.namespace
+        end = self.clock.now() + MEMBER_S
+        while True:
+            pods = seated(self.cluster.list("v1", "Pod", namespace=namespace, labels=self.labels))
+            for each in pods:
+                if (each.group, each.member) == (0, index):
+                    return each.pod
+            if self.clock.now() >= end:
+                raise ShardwrightError(
+                    code="member-absent",
+                    what=f"{self.plan.name} has had no pod of member {index} for {MEMBER_S:.0f} s",
+                    cause=f"pods there are: {', '.join(each.name for each in pods) or 'none'}",
+                    remedy=f"kubectl -n {namespace} get events says why none is made",
+                )
+            self.clock.sleep(LOOK_EVERY_S)
 
     def inside(self, pod: Object, script: str) -> str:
         """Run a shell script in a pod's first container."""
