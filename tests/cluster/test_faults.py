@@ -22,7 +22,8 @@ MEASURED = Path(__file__).with_name("faults") / "measured.json"
 
 
 @pytest.fixture
-def field(kubeconfig: Path, namespace: str, tmp_path: Path) -> Iterator[Field]:
+def field(kubeconfig: Path, namespace: str, tmp_path: Path, idle: None) -> Iterator[Field]:
+    """Where faults are planted; idle: GPUs that the one before still held were its shortage."""
     with connect(kubeconfig) as cluster:
         yield Field(cluster=cluster, namespace=namespace, folder=tmp_path)
 
