@@ -21,8 +21,8 @@ def command(points: Path, out: Path | None, output: str) -> int:
     Columns needed: model (an id or the path of a config.json), gpu, engine, isl and osl (tokens),
     and concurrency (a number or `max`) or request_rate. Read besides: id, dtype, engine_version,
     tp, pp, ep, attention_dp, isl_mean, osl_mean, max_num_batched_tokens, max_num_seqs,
-    kv_cache_dtype, quantization, prefix_hit_rate, window (first-burst or steady). Others are
-    copied. A row that cannot be predicted gets empty figures and a note.
+    kv_cache_dtype, quantization, prefix_hit_rate, window (first-burst, steady or
+    service). Others are copied. A row that cannot be predicted gets empty figures and a note.
     """
     from shardwright.planner.latency_rows import predict_rows
 

@@ -58,20 +58,21 @@ def predict(
 def run(point: Point, setup: Setup, k: Coefficients, percentile: float = 95.0) -> Latency:
     """Replay the point's load on a prepared setup; tails are at the percentile."""
     r = replay_of(point, setup, k)
-    load, first = r.load, r.slots
+    load = r.load
     ttft, tpot, ends, gaps, weights = replay(
         r.tokens, r.head, r.rates, r.loop, load.prompts, load.outputs, load.behind, load.due
     )
+    ttft, tpot = ttft[: load.last], tpot[: load.last]
     fixed = fixed_ttft_s(point, setup, k)
-    mean_ttft = mean_over_run(ttft, first, load.burst_share) + fixed
-    mean_tpot = mean_over_run(tpot, first, load.burst_share)
+    mean_ttft = mean_over_run(ttft, load.first, load.burst_share) + fixed
+    mean_tpot = mean_over_run(tpot, load.first, load.burst_share)
     total = _throughput(point, mean_ttft, mean_tpot, r, ends)
-    kept = ttft if load.burst_share else ttft[first:]
+    counted = 0 if load.burst_share else load.first
     return Latency(
         ttft_s=mean_ttft,
         tpot_s=mean_tpot,
-        ttft_tail_s=_quantile(kept, percentile / 100) + fixed,
-        tpot_tail_s=_quantile(tpot if load.burst_share else tpot[first:], percentile / 100),
+        ttft_tail_s=_quantile(ttft[counted:], percentile / 100) + fixed,
+        tpot_tail_s=_quantile(tpot[counted:], percentile / 100),
         itl_tail_s=_weighted_quantile(gaps, weights, percentile / 100),
         output_tokens_per_s=total,
         output_tokens_per_s_per_gpu=total / (point.tensor_parallel * point.pipeline_parallel),

@@ -63,7 +63,7 @@ def replay_of(point: Point, setup: Setup, k: Coefficients) -> Replay:
             float(slots), float(sched.policy), float(sched.token_budget),
             setup.capacity, float(sched.poll_steps), TURNAROUND_S, float(sched.depth),
             float(max(1, most)),
-            0.0 if load.burst_share else float(slots),
+            0.0 if load.burst_share else float(load.first),
             float(stages),
         ),
         load=load,

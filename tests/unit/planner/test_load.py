@@ -44,7 +44,8 @@ def test_users_of_a_service_start_anywhere_in_their_answers():
         scheduling_of(POINT, "sglang", "H100-SXM", "hopper"),
         4,
     )
-    assert len(load.prompts) == 104  # a hundred behind the first of each slot
+    assert len(load.prompts) == 416  # three of each slot, 400 that count, and a last of each
+    assert (load.first, load.last) == (12, 412)
     assert len(set(load.behind)) == 4
     assert all(0 <= behind < 141 for behind in load.behind)
     # a tenth around 128
